@@ -90,6 +90,10 @@ void obj_bytes(struct obj *o, const char *key, const char *text, size_t len); /*
 void obj_int(struct obj *o, const char *key, int64_t v);
 void obj_count(struct obj *o, const char *key, uint64_t v); /* at most INT64_MAX */
 void obj_real(struct obj *o, const char *key, double v);    /* finite */
+/* A measured number, with the digits that reports have (base/decimal.h); null if not finite. */
+void obj_measured(struct obj *o, const char *key, double v);
+/* As decimal text: for seeds, which use all 64 bits, where JSON's numbers hold 53. */
+void obj_u64_text(struct obj *o, const char *key, uint64_t v);
 void obj_bool(struct obj *o, const char *key, bool v);
 void obj_null(struct obj *o, const char *key);
 /* Takes the reference; NULL fails as a maker of jansson's that had no memory. */

@@ -1,8 +1,11 @@
 #include "base/json.h"
 
+#include "base/decimal.h"
 #include "base/text.h"
 
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* A value that jansson could not make: bad text or number if `is_input`, else no memory. */
@@ -50,6 +53,21 @@ void obj_count(struct obj *o, const char *key, uint64_t v)
 void obj_real(struct obj *o, const char *key, double v)
 {
 	obj_put(o, key, json_real(v), reason(!isfinite(v)));
+}
+
+void obj_measured(struct obj *o, const char *key, double v)
+{
+	if (isfinite(v))
+		obj_real(o, key, decimal_round(v, DECIMAL_DIGITS));
+	else
+		obj_null(o, key);
+}
+
+void obj_u64_text(struct obj *o, const char *key, uint64_t v)
+{
+	char text[24];
+	snprintf(text, sizeof text, "%" PRIu64, v);
+	obj_text(o, key, text);
 }
 
 void obj_bool(struct obj *o, const char *key, bool v)

@@ -131,7 +131,6 @@ int flow_fork_calibrate(struct flow *f, const char *ref, const struct flow_fork_
 	struct obj o = { 0 };
 	json_t *rows, *row;
 	bool passed;
-	char seed[24];
 	size_t i;
 	json_int_t pairs = 0;
 	int rc = 0;
@@ -140,12 +139,11 @@ int flow_fork_calibrate(struct flow *f, const char *ref, const struct flow_fork_
 	TRY_OUT(look_at(f, ref, pool, how->quiet, &x, e));
 	TRY_OUT(fork_sketch_calibrate(x.sketch, how->seed, pool, e));
 	TRY_OUT(fork_sketch_calibrations_json(x.sketch, &rows, &passed, e));
-	snprintf(seed, sizeof seed, "%llu", (unsigned long long)how->seed);
 	json_array_foreach(rows, i, row)
 		pairs += json_integer_value(json_object_get(row, "pairs"));
 	obj_bool(&o, "passed", passed);
 	obj_int(&o, "pairs", pairs);
-	obj_text(&o, "seed", seed);
+	obj_u64_text(&o, "seed", how->seed);
 	obj_add(&o, "calibrations", rows);
 	rc = obj_done(&o, report, e);
 out:

@@ -1,8 +1,6 @@
 #include "flow/fork_adapter.h"
-#include "base/decimal.h"
 #include "model/adapter.h"
 
-#include <math.h>
 #include <string.h>
 
 #define CONFIG_FILE "adapter_config.json"
@@ -50,10 +48,7 @@ static void fit_write(struct obj *o, const struct model_fit *f)
 	obj_count(o, "modules", f->modules);
 	obj_count(o, "fitting", f->fitting);
 	obj_count(o, "rank", f->rank);
-	if (isfinite(f->relative_l2))
-		obj_real(o, "relative_change", decimal_round(f->relative_l2, DECIMAL_DIGITS));
-	else
-		obj_null(o, "relative_change");
+	obj_measured(o, "relative_change", f->relative_l2);
 	obj_text(o, "why", *f->why ? f->why : NULL);
 }
 

@@ -129,6 +129,9 @@ int flow_fork_lineage(struct flow_fork_audit *a, struct err *e) MUST_USE;
 int flow_fork_examine_kept(struct flow *f, const json_t *entry, uint64_t seed, json_t **report,
 			   struct err *e) MUST_USE;
 
+/* After that: whether it is one of the parents. */
+bool flow_fork_is_parent(const struct flow_candidate *c);
+
 /* The report of what was found; a new reference. */
 int flow_fork_report(const struct flow_fork_audit *a, json_t **out, struct err *e) MUST_USE;
 

@@ -39,22 +39,17 @@ const char *const *flow_severities(void) { return severities; }
 
 /* ---- telling ---- */
 
-static json_t *rounded(double x)
-{
-	return isfinite(x) ? json_real(decimal_round(x, DECIMAL_DIGITS)) : json_null();
-}
-
 static json_t *numbers_of(const struct flow_fork_measure *m)
 {
 	struct obj o = { 0 };
 	obj_text(&o, "verdict", fork_verdict_name(m->verdict));
-	obj_add(&o, "p_value", flow_fork_p_value(m));
-	obj_add(&o, "effect", rounded(m->effect));
-	obj_add(&o, "relative_l2", rounded(m->relative_l2));
+	obj_measured(&o, "p_value", m->tested ? m->p_value : NAN);
+	obj_measured(&o, "effect", m->effect);
+	obj_measured(&o, "relative_l2", m->relative_l2);
 	obj_count(&o, "blocks", m->blocks);
 	obj_count(&o, "changed", m->changed);
-	obj_add(&o, "rounded", rounded(m->rounding));
-	obj_add(&o, "share", rounded(m->share));
+	obj_measured(&o, "rounded", m->rounding);
+	obj_measured(&o, "share", m->share);
 	return obj_take(&o);
 }
 

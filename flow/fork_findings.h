@@ -25,8 +25,6 @@ struct flow_fork_measure {
 };
 struct flow_fork_measure flow_fork_measure_of(const struct fork_comparison *c);
 bool flow_fork_derived(const struct flow_fork_measure *m); /* identical or dependent */
-/* The p-value as it is told: a number, or null. */
-json_t *flow_fork_p_value(const struct flow_fork_measure *m);
 
 /* Whom a suspect was compared with, or could not be. All borrowed. */
 struct flow_fork_other {

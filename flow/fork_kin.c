@@ -1,7 +1,6 @@
 /* How the relatives stand to the suspect and to each other, by the distances between all of them:
  * what two trainings change hardly overlaps, so squares of distances add up along a line of descent
  * (forks/mix.h). Time is not in them: which end of a line came first, flow/fork_lineage.c says. */
-#include "base/decimal.h"
 #include "flow/fork_audit.h"
 #include "flow/fork_cache.h"
 
@@ -118,14 +117,6 @@ static void settle_near(const struct flow_fork_audit *a, struct fork_kinship *ki
 
 /* ---- mixes ---- */
 
-static void add_number(struct obj *o, const char *key, double v)
-{
-	if (isfinite(v))
-		obj_real(o, key, decimal_round(v, DECIMAL_DIGITS));
-	else
-		obj_null(o, key);
-}
-
 static json_t *mix_layers(const struct fork_mix *m, struct flow_candidate *const *of,
 			  size_t parents)
 {
@@ -141,7 +132,7 @@ static json_t *mix_layers(const struct fork_mix *m, struct flow_candidate *const
 			obj_count(&o, "layer_there", (uint64_t)l->layer);
 		else
 			obj_null(&o, "layer_there");
-		add_number(&o, "residual", l->residual);
+		obj_measured(&o, "residual", l->residual);
 		arr_object(&list, &o);
 	}
 	return arr_take(&list);
@@ -169,8 +160,8 @@ static int tell_mix(struct flow_fork_audit *a, const struct sketches *s, struct 
 	for (size_t i = 0; i < count; i++)
 		arr_text(&names, of[i]->name);
 	obj_array(&o, "of", &names);
-	add_number(&o, "residual", mix.residual);
-	add_number(&o, "nearest_alone", mix.nearest);
+	obj_measured(&o, "residual", mix.residual);
+	obj_measured(&o, "nearest_alone", mix.nearest);
 	obj_add(&o, "layers", mix_layers(&mix, of, count));
 	fork_mix_free(&mix);
 	if (rc < 0) {

@@ -304,13 +304,7 @@ static int add_parent(struct flow_fork_audit *a, struct flow_candidate *c, struc
 	return 0;
 }
 
-static bool is_parent_found(const struct flow_fork_audit *a, const struct flow_candidate *c)
-{
-	for (size_t i = 0; i < a->parents; i++)
-		if (a->parent[i] == c)
-			return true;
-	return false;
-}
+bool flow_fork_is_parent(const struct flow_candidate *c) { return c->place != SIZE_MAX; }
 
 /* A sibling of the parent descends from an ancestor of it: the one that lies between the two. */
 static void name_bases(const struct flow_fork_audit *a)
@@ -327,9 +321,9 @@ static void name_bases(const struct flow_fork_audit *a)
 }
 
 /* Neither a parent nor, by the distances, anything else than what lies behind one. */
-static bool is_beyond(const struct flow_fork_audit *a, const struct flow_candidate *c)
+static bool is_beyond(const struct flow_candidate *c)
 {
-	if (is_parent_found(a, c))
+	if (flow_fork_is_parent(c))
 		return false;
 	return c->direction == FLOW_PARENT ||
 	       (c->direction == FLOW_UNKNOWN && c->kin == FORK_KIN_BEYOND);
@@ -350,7 +344,7 @@ static int find_parents(struct flow_fork_audit *a, struct err *e)
 	for (size_t i = 0; i < a->parents; i++)
 		a->parent[i]->place = i;
 	for (size_t i = 0; i < a->count; i++)
-		if (is_beyond(a, a->candidate[i]))
+		if (is_beyond(a->candidate[i]))
 			TRY(settle(a, a->candidate[i], e));
 	name_bases(a);
 	return 0;

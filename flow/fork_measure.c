@@ -1,5 +1,4 @@
 /* What findings and lineage keep of a comparison. */
-#include "base/decimal.h"
 #include "flow/fork_findings.h"
 
 #include <math.h>
@@ -36,9 +35,4 @@ struct flow_fork_measure flow_fork_measure_of(const struct fork_comparison *c)
 bool flow_fork_derived(const struct flow_fork_measure *m)
 {
 	return m->verdict == FORK_IDENTICAL || m->verdict == FORK_DEPENDENT;
-}
-
-json_t *flow_fork_p_value(const struct flow_fork_measure *m)
-{
-	return m->tested ? json_real(decimal_round(m->p_value, DECIMAL_DIGITS)) : json_null();
 }

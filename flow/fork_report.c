@@ -1,7 +1,6 @@
 /* The report of an audit, and what of it goes into the log. The entry is made from the report
  * alone, so that comparing needs no right to write, and whoever has the report can check the digest
  * that the entry has of it. */
-#include "base/decimal.h"
 #include "flow/fork_audit.h"
 #include "flow/fork_bundle.h"
 
@@ -68,8 +67,6 @@ static int report_without_candidate(const struct flow_fork_audit *a, json_t **ou
 {
 	enum fork_verdict verdict = a->count ? FORK_NO_EVIDENCE : FORK_INCONCLUSIVE;
 	struct obj o = { 0 };
-	char seed[24];
-	snprintf(seed, sizeof seed, "%llu", (unsigned long long)a->seed);
 	obj_text(&o, "verdict", fork_verdict_name(verdict));
 	obj_text(&o, "null_hypothesis", "independent initialisation");
 	obj_null(&o, "p_value");
@@ -77,7 +74,7 @@ static int report_without_candidate(const struct flow_fork_audit *a, json_t **ou
 	obj_null(&o, "statistics");
 	obj_text(&o, "not_run", why_none(a));
 	obj_null(&o, "calibration");
-	obj_text(&o, "seed", seed);
+	obj_u64_text(&o, "seed", a->seed);
 	return obj_done(&o, out, e);
 }
 
@@ -101,23 +98,14 @@ static json_t *list_of(struct arr *list)
 	return list->json || list->failed ? arr_take(list) : json_array();
 }
 
-/* What was not measured is NaN, and null. */
-static void add_rounded(struct obj *o, const char *key, double v)
-{
-	if (isfinite(v))
-		obj_real(o, key, decimal_round(v, DECIMAL_DIGITS));
-	else
-		obj_null(o, key);
-}
-
 /* What was measured of a candidate. */
 static void add_measure(struct obj *o, const struct flow_candidate *c)
 {
 	const struct flow_fork_measure *m = &c->measure;
 	obj_text(o, "verdict", fork_verdict_name(m->verdict));
-	obj_add(o, "p_value", flow_fork_p_value(m));
-	add_rounded(o, "log_p", m->tested ? c->log_p : NAN);
-	add_rounded(o, "effect", m->effect);
+	obj_measured(o, "p_value", m->tested ? m->p_value : NAN);
+	obj_measured(o, "log_p", m->tested ? c->log_p : NAN);
+	obj_measured(o, "effect", m->effect);
 }
 
 static json_t *parents_of(const struct flow_fork_audit *a)
@@ -128,8 +116,7 @@ static json_t *parents_of(const struct flow_fork_audit *a)
 		struct obj o = { 0 };
 		obj_add(&o, "root", json_digest(&c->release.root));
 		obj_text(&o, "name", c->name);
-		add_rounded(&o, "weight",
-			    c->weight); /* null of a parent that is no part of a mix */
+		obj_measured(&o, "weight", c->weight); /* null: it is no part of a mix */
 		add_measure(&o, c);
 		obj_text(&o, "rung", c->measure.rung);
 		obj_text(&o, "basis", c->basis);
@@ -166,9 +153,9 @@ static json_t *candidates_of(const struct flow_fork_audit *a)
 		obj_text(&o, "name", c->name);
 		add_measure(&o, c);
 		obj_text(&o, "rung", c->measure.rung);
-		add_rounded(&o, "relative_l2", c->measure.relative_l2);
+		obj_measured(&o, "relative_l2", c->measure.relative_l2);
 		obj_count(&o, "identical_tensors", c->identical);
-		add_rounded(&o, "threshold", exp(c->log_threshold));
+		obj_measured(&o, "threshold", exp(c->log_threshold));
 		obj_text(&o, "direction", flow_direction_name(c->direction));
 		obj_text(&o, "basis", c->basis);
 		arr_object(&list, &o);
@@ -229,14 +216,6 @@ static struct flow_fork_other other_of(const struct flow_fork_audit *a,
 	};
 }
 
-static bool is_parent(const struct flow_fork_audit *a, const struct flow_candidate *c)
-{
-	for (size_t i = 0; i < a->parents; i++)
-		if (a->parent[i] == c)
-			return true;
-	return false;
-}
-
 static int add_findings(const struct flow_fork_audit *a, json_t *findings, struct err *e)
 {
 	struct flow_fork_other *other = calloc(a->count + 1, sizeof *other);
@@ -247,7 +226,7 @@ static int add_findings(const struct flow_fork_audit *a, json_t *findings, struc
 	for (size_t i = 0; i < a->parents; i++)
 		other[n++] = other_of(a, a->parent[i], true);
 	for (size_t i = 0; i < a->count; i++)
-		if (!is_parent(a, a->candidate[i]))
+		if (!flow_fork_is_parent(a->candidate[i]))
 			other[n++] = other_of(a, a->candidate[i], false);
 	const struct flow_fork_case what = {
 		.suspect = &a->suspect.facts,

@@ -4,11 +4,9 @@
 #include "forks/identical.h"
 
 #include "base/build.h"
-#include "base/decimal.h"
 #include "base/json.h"
 
 #include <float.h>
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,10 +16,7 @@
 
 static void add_number(struct obj *o, const char *key, double v, bool measured)
 {
-	if (measured && isfinite(v))
-		obj_real(o, key, decimal_round(v, DECIMAL_DIGITS));
-	else
-		obj_null(o, key);
+	obj_measured(o, key, measured ? v : NAN);
 }
 
 /* A p-value by its natural logarithm; one that underflows is the smallest normal number, and its
@@ -34,14 +29,6 @@ static void add_p(struct obj *o, const char *key, double log_p, bool tested)
 static void add_log10(struct obj *o, const char *key, double log_p, bool tested)
 {
 	add_number(o, key, fmin(log_p, 0) / LOG_OF_10 + 0.0, tested);
-}
-
-static void add_seed(struct obj *o, const char *key, uint64_t seed)
-{
-	char text[24];
-
-	snprintf(text, sizeof text, "%" PRIu64, seed);
-	obj_text(o, key, text);
 }
 
 /* ---- names ---- */
@@ -251,7 +238,7 @@ static void add_calibration_row(struct arr *list, const struct fork_calibration 
 	add_number(&o, "below_005", c->below_005, true);
 	obj_bool(&o, "passed", c->passed);
 	obj_text(&o, "reason", c->reason);
-	add_seed(&o, "seed", c->seed);
+	obj_u64_text(&o, "seed", c->seed);
 	arr_object(list, &o);
 }
 
@@ -403,7 +390,7 @@ static void add_versions(struct obj *to)
 
 	obj_text(&o, "method", FORK_METHOD);
 	obj_int(&o, "sketch", SKETCH_VERSION);
-	add_seed(&o, "sketch_seed", SKETCH_SEED);
+	obj_u64_text(&o, "sketch_seed", SKETCH_SEED);
 	obj_text(&o, "generator", "philox4x32-10");
 	obj_text(&o, "program", build_id());
 	obj_object(to, "versions", &o);
@@ -491,7 +478,7 @@ int fork_comparison_json(const struct fork_comparison *c, bool lists, json_t **o
 	add_relation(&o, &c->measured);
 	add_notes(&o, d);
 	obj_real(&o, "alpha", d->alpha);
-	add_seed(&o, "seed", d->seed);
+	obj_u64_text(&o, "seed", d->seed);
 	add_versions(&o);
 	if (lists)
 		add_lists(&o, d);
