@@ -91,11 +91,8 @@ bool flow_fork_sketch_is_kept(const struct flow *f, const struct digest *root)
 uint64_t flow_fork_model_bytes(const struct flow_fork_model *m)
 {
 	uint64_t bytes = 0;
-	for (size_t i = 0; i < model_values_count(m->values); i++) {
-		const struct model_value *v = model_values_at(m->values, i);
-		for (size_t k = 0; k < v->parts; k++)
-			bytes += v->stored[k]->bytes;
-	}
+	for (size_t i = 0; i < model_values_count(m->values); i++)
+		bytes += model_value_bytes(model_values_at(m->values, i));
 	return bytes;
 }
 

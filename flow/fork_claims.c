@@ -24,10 +24,9 @@ void flow_fork_count(struct flow_fork_facts *x, const struct model_values *value
 	double unread = 0, stored = 0, matrices = 0;
 	for (size_t i = 0; i < model_values_count(values); i++) {
 		const struct model_value *v = model_values_at(values, i);
-		double count = (double)v->rows * (double)v->columns, bytes = 0;
+		double count = (double)v->rows * (double)v->columns,
+		       bytes = (double)model_value_bytes(v);
 		long expert = expert_of(v->name);
-		for (size_t k = 0; k < v->parts; k++)
-			bytes += (double)v->stored[k]->bytes;
 		if (expert >= (long)x->experts && expert < 1L << 16)
 			x->experts = (uint32_t)expert + 1;
 		if (!v->floats) {

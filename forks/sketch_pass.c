@@ -9,15 +9,6 @@
 #define JOB_VALUES (1u << 24)     /* 32 MiB of bf16: at its ends a verified chunk is read twice */
 #define ROW_VALUES_MAX (1u << 27) /* longer rows are not read */
 
-static uint64_t stored_bytes(const struct model_value *v)
-{
-	uint64_t bytes = 0;
-
-	for (size_t i = 0; i < v->parts; i++)
-		bytes += v->stored[i]->bytes;
-	return bytes;
-}
-
 void fork_pass_progress(struct pass *p, const struct model_value *v, uint64_t rows)
 {
 	const struct fork_model *m = p->plan->model;
@@ -26,7 +17,8 @@ void fork_pass_progress(struct pass *p, const struct model_value *v, uint64_t ro
 		return;
 	pthread_mutex_lock(&p->lock);
 	m->progress(m->progress_ctx,
-		    v->rows ? (uint64_t)((unsigned __int128)stored_bytes(v) * rows / v->rows) : 0);
+		    v->rows ? (uint64_t)((unsigned __int128)model_value_bytes(v) * rows / v->rows)
+			    : 0);
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -291,7 +283,7 @@ static int tensors_open(struct plan *p, struct err *e)
 		memcpy(t->form, v->form, sizeof t->form);
 		t->rank = v->rank;
 		memcpy(t->shape, v->shape, sizeof t->shape);
-		t->bytes = stored_bytes(v);
+		t->bytes = model_value_bytes(v);
 		t->floats = is_read(v);
 		if (v->floats && !t->floats)
 			fork_plan_note(p, "%s: not read: rows of %llu values", v->name,

@@ -172,6 +172,14 @@ const struct model_value *model_values_find(const struct model_values *v, const 
 	return NULL;
 }
 
+uint64_t model_value_bytes(const struct model_value *w)
+{
+	uint64_t bytes = 0;
+	for (size_t i = 0; i < w->parts; i++)
+		bytes += w->stored[i]->bytes;
+	return bytes;
+}
+
 struct source *model_values_source(const struct model_values *v) { return v->source; }
 
 const char *model_values_notes(const struct model_values *v)

@@ -39,6 +39,7 @@ int model_values_alone(struct source **out, const char *path, struct err *e) MUS
 size_t model_values_count(const struct model_values *v);
 const struct model_value *model_values_at(const struct model_values *v, size_t i); /* by name */
 const struct model_value *model_values_find(const struct model_values *v, const char *name);
+uint64_t model_value_bytes(const struct model_value *w);          /* as stored, all parts */
 struct source *model_values_source(const struct model_values *v); /* of stored[]->file */
 /* What a person should know of the folder: lines that end in a newline, or "". */
 const char *model_values_notes(const struct model_values *v);
