@@ -20,7 +20,6 @@ enum fork_kin {
 	FORK_KIN_SIBLING, /* both descend from a base that is none of these */
 	FORK_KINS
 };
-const char *fork_kin_name(enum fork_kin k); /* "parent", ...; "dependent": untold */
 struct fork_kinship {
 	enum fork_kin kin;
 	double weight; /* FORK_KIN_MIXED: share in the mix; else 0 */

@@ -1,6 +1,5 @@
 /* What the enumerations of forks.h are called in reports. */
 #include "forks/detail.h"
-#include "forks/mix.h"
 
 const char *fork_verdict_name(enum fork_verdict v)
 {
@@ -62,15 +61,4 @@ const char *fork_change_name(enum fork_change c)
 	static const char *const name[] = { "same", "changed", "added", "removed", "reshaped" };
 
 	return name[c];
-}
-
-const char *fork_kin_name(enum fork_kin k)
-{
-	static const char *const name[FORK_KINS] = {
-		[FORK_KIN_UNTOLD] = "dependent", [FORK_KIN_PARENT] = "parent",
-		[FORK_KIN_MIXED] = "mixed",      [FORK_KIN_BEYOND] = "beyond-parent",
-		[FORK_KIN_SIBLING] = "sibling",
-	};
-
-	return name[k];
 }

@@ -63,8 +63,6 @@ double fork_special_chi_square_log_tail(double x, double degrees)
 	return fork_special_log_gamma_tail(degrees / 2, x / 2);
 }
 
-double fork_special_normal_tail(double z) { return 0.5 * erfc(z / sqrt(2)); }
-
 double fork_special_ks_tail(double d, uint64_t n)
 {
 	double root = sqrt((double)n), x = (root + 0.12 + 0.11 / root) * d, sum = 0, sign = 2;

@@ -1,4 +1,4 @@
-/* Special functions for p-values: tails of the chi-square, normal, Kolmogorov and binomial
+/* Special functions for p-values: tails of the chi-square, Kolmogorov and binomial
  * distributions. */
 #ifndef FORKS_SPECIAL_H
 #define FORKS_SPECIAL_H
@@ -16,9 +16,6 @@ double fork_special_log_gamma_tail(double a, double x);
 
 /* ln P(X >= x) for X chi-square with so many degrees of freedom. */
 double fork_special_chi_square_log_tail(double x, double degrees);
-
-/* P(X >= z) for X standard normal. */
-double fork_special_normal_tail(double z);
 
 /* Probability that the Kolmogorov-Smirnov distance of n uniform values is at least d. Stephens'
  * correction of Kolmogorov's limit (J. R. Stat. Soc. B 32, 1970): within 1% of the exact value for

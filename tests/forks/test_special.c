@@ -56,15 +56,6 @@ Test(forks_special, log_tail_does_not_underflow)
 	cr_expect(isfinite(p) && p < -490000 && p > -500000, "%g", p);
 }
 
-Test(forks_special, normal_tail_agrees_with_tables)
-{
-	near(fork_special_normal_tail(0), 0.5, 1e-15, "0");
-	near(fork_special_normal_tail(1.6448536269514722), 0.05, 1e-12, "1.64");
-	near(fork_special_normal_tail(3.0902323061678132), 0.001, 1e-12, "3.09");
-	near(fork_special_normal_tail(6), 9.8658764503769814e-10, 1e-12, "6");
-	near(fork_special_normal_tail(-1), 0.84134474606854293, 1e-12, "-1");
-}
-
 Test(forks_special, kolmogorov_tail_agrees_with_published_points)
 {
 	static const struct {
