@@ -304,9 +304,11 @@ static void parent_findings(struct flow_told *t)
 	const struct flow_fork_case *c = t->c;
 	const struct flow_fork_other *p = c->others ? &c->other[0] : NULL;
 	const struct flow_card *card = &c->suspect->card;
+	if (!p)
+		return;
 	/* A folder without a name may be whatever base is declared. */
-	bool unnamed = p && !p->models && card->bases > 0;
-	bool undeclared = p && p->parent && !p->own && !unnamed && !declared(card, p);
+	bool unnamed = !p->models && card->bases > 0;
+	bool undeclared = p->parent && !p->own && !unnamed && !declared(card, p);
 	if (!undeclared || flow_fork_is_copy(c, p) || !undeclared_parent(t, p))
 		unseen_parents(t);
 }
@@ -375,11 +377,11 @@ static void adapter_finding(struct flow_told *t)
 static void frozen_finding(struct flow_told *t, const struct flow_fork_other *p)
 {
 	const struct flow_fork_measure *m = p->measure;
+	unsigned long long frozen = m->frozen, changed = m->changed;
 	if (t->c->suspect->card.all_trained && m->frozen > 0)
 		flow_tell(t, "F-FROZEN", FLOW_WARNING, p,
 			  "declared as trained throughout; %llu of %llu matrices are those of %s",
-			  (unsigned long long)m->frozen,
-			  (unsigned long long)(m->frozen + m->changed), p->name);
+			  frozen, frozen + changed, p->name);
 }
 
 #define SHARE 0.1 /* of a merge, that counts: less is within what fine-tuning leaves */

@@ -1,6 +1,7 @@
 /* The report of an audit, and what of it goes into the log. The entry is made from the report
  * alone, so that comparing needs no right to write, and whoever has the report can check the digest
  * that the entry has of it. */
+#include "base/check.h"
 #include "flow/fork_audit.h"
 #include "flow/fork_bundle.h"
 
@@ -114,6 +115,7 @@ static json_t *parents_of(const struct flow_fork_audit *a)
 	for (size_t i = 0; i < a->parents; i++) {
 		const struct flow_candidate *c = a->parent[i];
 		struct obj o = { 0 };
+		check(c);
 		obj_add(&o, "root", json_digest(&c->release.root));
 		obj_text(&o, "name", c->name);
 		obj_measured(&o, "weight", c->weight); /* null: it is no part of a mix */

@@ -3,6 +3,8 @@
  * what is short, and what stands under several names in each of the two (sinusoids, identities). */
 #include "forks/identical.h"
 
+#include "base/check.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -272,8 +274,9 @@ static int tell(struct fork_detail *d, const struct sketch_tensor *x, const stru
 	const struct sketch_tensor *t = y ? y : x;
 	struct fork_tensor *out = &d->tensor[d->tensors++];
 
+	check(t);
 	*out = (struct fork_tensor){
-		.name = kept_name(d, x ? x->name : y->name),
+		.name = kept_name(d, x ? x->name : t->name),
 		.other = x && y && strcmp(x->name, y->name) != 0 ? kept_name(d, y->name) : NULL,
 		.change = change_of(x, y),
 		.component = t->component,
