@@ -24,6 +24,16 @@ static void widen_in_place(enum model_dtype type, size_t n, float *out)
 	model_dtype_widen(type, step, rest, out + n - rest);
 }
 
+/* Rows of the value as rows of t, whose last dimensions of 1 the value has not. */
+static int stored_read(struct model_values *v, const struct value_item *it, uint64_t row,
+		       uint64_t rows, void *out, struct err *e)
+{
+	const struct model_tensor *t = it->stored[0];
+	uint64_t last = t->rank > 0 ? t->shape[t->rank - 1] : 1;
+	uint64_t each = last > 0 ? it->value.columns / last : 1;
+	return model_tensors_bytes(v->tensors, t, row * each, rows * each, out, e);
+}
+
 /* F64, which out has no room for. */
 static int wide_read(struct model_values *v, const struct value_item *it, uint64_t row,
 		     uint64_t rows, float *out, struct err *e)
@@ -33,7 +43,7 @@ static int wide_read(struct model_values *v, const struct value_item *it, uint64
 	unsigned char *raw = malloc(n * 8 + 1);
 	if (!raw)
 		return err_set(e, ERR_NOMEM, "tensor %s", t->name);
-	int rc = model_tensors_bytes(v->tensors, t, row, rows, raw, e);
+	int rc = stored_read(v, it, row, rows, raw, e);
 	if (rc == 0)
 		model_dtype_widen(t->dtype, raw, n, out);
 	free(raw);
@@ -48,8 +58,7 @@ static int plain_read(struct model_values *v, const struct value_item *it, uint6
 	if (t->dtype == MODEL_F64)
 		return wide_read(v, it, row, rows, out, e);
 	size_t stored = (size_t)model_dtype_bytes(t->dtype, n);
-	TRY(model_tensors_bytes(v->tensors, t, row, rows,
-				(unsigned char *)out + n * sizeof *out - stored, e));
+	TRY(stored_read(v, it, row, rows, (unsigned char *)out + n * sizeof *out - stored, e));
 	if (t->dtype != MODEL_F32)
 		widen_in_place(t->dtype, n, out);
 	return 0;

@@ -13,7 +13,7 @@
 struct model_value {
 	const char *name; /* "...q_proj.weight": the plain checkpoint's name */
 	int rank;
-	uint64_t shape[8]; /* of the values, not of the codes */
+	uint64_t shape[8]; /* of the values, not of the codes; a matrix [r, c, 1] is [r, c] */
 	uint64_t rows,
 		columns; /* as a matrix: all dimensions but the last are rows; rank 1: one row */
 	bool floats;     /* it has values as f32; else an index, a mask and the like */

@@ -58,6 +58,8 @@ static int plain_add(struct gathering *g, const struct model_tensor *t)
 	w->name = t->name;
 	w->rank = t->rank;
 	memcpy(w->shape, t->shape, sizeof w->shape);
+	while (w->rank > 2 && w->shape[w->rank - 1] == 1)
+		w->rank--;
 	TRY(matrix_set(g, w));
 	w->made = t->made;
 	w->parts = 1;

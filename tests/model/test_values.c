@@ -288,6 +288,41 @@ Test(model_values, experts_in_one_tensor_stay_one_value)
 	memory_free(&m);
 }
 
+/* A convolution of width 1 is a matrix; two of them are a stack still. */
+Test(model_values, last_dimensions_of_one_are_none)
+{
+	static const char header[] =
+		"{\"a\":{\"dtype\":\"F32\",\"shape\":[2,3,1,1],\"data_offsets\":[0,24]},"
+		"\"b\":{\"dtype\":\"F64\",\"shape\":[2,1,3,1],\"data_offsets\":[24,72]},"
+		"\"c\":{\"dtype\":\"F32\",\"shape\":[2,1],\"data_offsets\":[72,80]}}";
+	static const float of[6] = { 1, 2, 3, 4, 5, 6 };
+	struct memory_source m;
+	struct model_values *v;
+	struct err e = { 0 };
+	char data[80];
+	float out[3];
+	memcpy(data, of, 24);
+	for (size_t i = 0; i < 6; i++)
+		memcpy(data + 24 + 8 * i, &(double){ of[i] }, 8);
+	memcpy(data + 72, of, 8);
+	memory_init(&m);
+	blob_add(memory_add(&m, "model.safetensors"), header, data, sizeof data);
+	cr_assert_eq(model_values_open(&v, &m.source, NULL, &e), 0, "%s", e.text);
+	cr_expect_eq(model_values_find(v, "a")->rank, 2);
+	cr_expect_eq(model_values_find(v, "b")->rank, 3);
+	cr_expect_eq(model_values_find(v, "c")->columns, 1);
+	for (int k = 0; k < 2; k++) {
+		const struct model_value *w = model_values_find(v, k ? "b" : "a");
+		cr_assert(w->rows == 2 && w->columns == 3);
+		cr_assert_eq(model_values_read(v, w, 1, 1, out, &e), 0, "%s", e.text);
+		for (size_t i = 0; i < 3; i++)
+			cr_expect(same(out[i], of[3 + i]), "%s: %g", w->name, (double)out[i]);
+		cr_expect_eq(model_values_read(v, w, 2, 1, out, &e), ERR_INPUT);
+	}
+	model_values_close(v);
+	memory_free(&m);
+}
+
 /* gpt-oss: [2 experts, 3 outputs, 1 group, 16] and scales; a plain file has [2, 32 inputs, 3 outputs]. */
 Test(model_values, mxfp4_experts_have_the_shape_of_plain_ones)
 {
