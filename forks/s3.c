@@ -20,8 +20,8 @@
 #include <string.h>
 
 #define SHARE_EXPECTED 64
-#define LOG_ANY -2.9957322735539909 /* ln 0.05: beyond it a block is of no interest */
-#define LOG_MAP -6.9077552789821368 /* ln 0.001 */
+#define LOG_ANY (-2.9957322735539909) /* ln 0.05: beyond it a block is of no interest */
+#define LOG_MAP (-6.9077552789821368) /* ln 0.001 */
 
 static const char *const s3_one = "the model has no other block of this kind to compare with";
 static const char *const s3_copies = "as alike between layers of one model as between the models";

@@ -2,6 +2,8 @@
  * it is in the cache. */
 #include "forks/sketch_in.h"
 
+#include "base/check.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -289,9 +291,12 @@ static void rows_gather(struct pass *p, struct taking *t, uint64_t row, uint64_t
 static int taking_take(struct pass *p, struct worker *w, struct taking *t, uint64_t from,
 		       uint64_t row, uint64_t rows, struct err *e)
 {
-	const struct role_part *r = &p->plan->block[t->of->block].part[t->of->part];
-	uint64_t columns = r->value->columns;
+	const struct role_part *r;
+	uint64_t columns;
 
+	check(t->of);
+	r = &p->plan->block[t->of->block].part[t->of->part];
+	columns = r->value->columns;
 	if (!t->open)
 		TRY(taking_open(p, t, e));
 	if (t->group.x)
@@ -324,8 +329,8 @@ static int panel_take(struct pass *p, struct worker *w, struct job *j, struct ta
 	TRY(model_values_read(p->plan->model->values, v, row, rows, w->panel, e));
 	for (uint64_t i = 0; j->hashed && i < rows; i++)
 		fork_scan_row(&j->scan, row + i, w->panel + i * v->columns, v->columns);
-	for (size_t i = 0; i < j->takers && taking[i].of->row < row + rows; i++) {
-		const struct taker *t = taking[i].of;
+	for (size_t i = 0; i < j->takers && j->taker[i].row < row + rows; i++) {
+		const struct taker *t = &j->taker[i];
 		uint64_t begin = t->row > row ? t->row : row,
 			 end = t->row + t->rows < row + rows ? t->row + t->rows : row + rows;
 

@@ -32,6 +32,7 @@ uint64_t model_coding_bytes(const struct model_coding *c)
 static int bad(const struct coding_bytes *p, struct err *e, uint64_t at, double value,
 	       const char *why)
 {
+	check(p->tensor);
 	return err_set(e, ERR_INPUT, "%s: tensor %s has %.9g at %llu: %s", p->tensor->file,
 		       p->tensor->name, value, (unsigned long long)at, why);
 }
