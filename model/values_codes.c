@@ -61,6 +61,7 @@ struct decoding {
 	struct model_values *v;
 	const struct code_rule *rule;
 	struct codes_place at;
+	struct model_quant own; /* what the shapes say, where no config does */
 	struct model_codes found;
 	struct model_tensor codes, beside[CODING_PARTS];
 	struct model_codes one;
@@ -310,9 +311,9 @@ static void item_set(struct decoding *d, struct value_item *it)
 static int rule_try(struct decoding *d, const struct model_quant *quant, struct value_item *it,
 		    struct err *why)
 {
-	struct model_quant own = { .method = d->rule->method, .zero_less_one = true };
+	d->own = (struct model_quant){ .method = d->rule->method, .zero_less_one = true };
 	if (quant->method == QUANT_GPTQ)
-		own.zero_less_one = quant->zero_less_one;
+		d->own.zero_less_one = quant->zero_less_one;
 	if (!model_codes_whole(&d->at, d->rule) ||
 	    model_codes_parts(&d->at, d->rule, &d->found) < 0 || !first_take(d) ||
 	    !shape_find(d, why))
@@ -320,8 +321,8 @@ static int rule_try(struct decoding *d, const struct model_quant *quant, struct 
 	d->at.quant = quant;
 	bool told = quant->method == d->rule->method && quant->groups > 0 &&
 		    model_codes_set(&d->at, d->rule, d->rows, d->columns, &d->one) == 0;
-	d->at.quant = &own;
-	if (!told && (!group_guess(d, &own) ||
+	d->at.quant = &d->own;
+	if (!told && (!group_guess(d, &d->own) ||
 		      model_codes_set(&d->at, d->rule, d->rows, d->columns, &d->one) < 0))
 		return 0;
 	TRY(name_set(d, it, why));

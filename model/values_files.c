@@ -13,6 +13,7 @@
 #include "model/gguf_in.h"
 #include "model/values_in.h"
 
+#include "base/check.h"
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/text.h"
@@ -342,6 +343,7 @@ static int chosen_open(struct choosing *c, struct model_tensors **out, struct bu
 	int rc = n == 0 ? nothing(c) : model_tensors_of(out, c->source, name, n, c->e);
 	free(name);
 	TRY(rc);
+	check(*out);
 	rc = names_extend(*out, c->e);
 	if (rc < 0) {
 		model_tensors_close(*out);
