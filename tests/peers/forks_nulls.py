@@ -204,7 +204,7 @@ def kinds():
 
 def library_pairs():
     """Models that a library seeded alike; no two have the same shapes."""
-    shapes = [dict(V=v, H=H, h=h) for v in (64, 80, 120) for H, h in ((32, 32), (32, 48), (48, 32))]
+    shapes = [dict(V=v, H=H, h=h) for v in (64, 80, 112) for H, h in ((32, 40), (32, 56), (48, 40))]
     models = [library_seed(small('dense', **s)) for s in shapes]
     models += [library_seed(small('moe', **s)) for s in shapes]
     for a, b in itertools.combinations(models, 2):
