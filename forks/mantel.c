@@ -7,11 +7,18 @@
 #include <math.h>
 #include <string.h>
 
-/* 6 * (NORM + rounding)^2 < 2^31: no sum of products overflows, whatever the permutation */
+/* 6 * (NORM + rounding)^2 < 2^31: no sum of products overflows, whatever the permutation. Of a
+ * symmetric matrix no number is above NORM / sqrt(2), so that twice it fits 16 bits. */
 #define NORM 18000.0
 #define MOMENT_DRAWS 200 /* for z, also where p is known earlier */
 
-static const uint8_t kind[][2] = { { 0, 0 }, { 1, 1 }, { 0, 1 }, { 2, 2 }, { 0, 2 }, { 1, 2 } };
+/* Pairs of parts; the lane of i, j, and (two parts) that of j, i. */
+static const struct {
+	uint8_t part[2], lane, turned;
+} kind[] = {
+	{ { 0, 0 }, 0, 0 }, { { 1, 1 }, 1, 1 }, { { 0, 1 }, 2, 3 },
+	{ { 2, 2 }, 4, 4 }, { { 0, 2 }, 5, 6 }, { { 1, 2 }, 7, 8 },
+};
 
 static uint32_t kinds_of(uint32_t parts) { return parts * (parts + 1) / 2; }
 
@@ -23,8 +30,9 @@ static bool is_live(const struct sketch_block *b, uint32_t parts, uint32_t unit)
 	return true;
 }
 
-/* Off-diagonal mean to zero, diagonal zero, norm NORM: one lane of g. */
-static bool centre_lane(const int32_t *product, uint32_t n, uint32_t lane, struct mantel_gram *g)
+/* Off-diagonal mean to zero, norm NORM: the lanes of one kind; `times` those of one part. */
+static bool centre_lanes(const int32_t *product, uint32_t n, uint32_t k, int times,
+			 struct mantel_gram *g)
 {
 	double squares = 0, mean;
 	int64_t sum = 0;
@@ -41,15 +49,20 @@ static bool centre_lane(const int32_t *product, uint32_t n, uint32_t lane, struc
 	if (squares < n * n)
 		return false;
 	for (uint32_t i = 0; i < n; i++)
-		for (uint32_t j = 0; j < n; j++)
-			g->v[i][j][lane] = i == j ? 0
-						  : (int16_t)lrint((product[i * n + j] - mean) /
-								   sqrt(squares) * NORM);
+		for (uint32_t j = 0; j < n; j++) {
+			long v = i == j ? 0
+					: lrint((product[i * n + j] - mean) / sqrt(squares) * NORM);
+
+			if (kind[k].lane == kind[k].turned)
+				v *= times;
+			g->v[i][j][kind[k].lane] = (int16_t)v;
+			g->v[j][i][kind[k].turned] = (int16_t)v;
+		}
 	return true;
 }
 
 /* Returns whether any pair of parts has structure. */
-static bool fill_gram(struct mantel *m, const struct sketch_block *b, uint32_t parts,
+static bool fill_gram(struct mantel *m, const struct sketch_block *b, uint32_t parts, int times,
 		      struct mantel_gram *g)
 {
 	bool any = false;
@@ -64,42 +77,37 @@ static bool fill_gram(struct mantel *m, const struct sketch_block *b, uint32_t p
 			       p->raw + (size_t)m->place[i] * p->raw_width,
 			       p->raw_width * sizeof *p->raw);
 	}
-	for (uint32_t lane = 0; lane < kinds_of(parts); lane++) {
-		const struct dots_side x = { m->rows[kind[lane][0]], m->units, SKETCH_RAW },
-				       y = { m->rows[kind[lane][1]], m->units, SKETCH_RAW };
+	for (uint32_t at = 0; at < kinds_of(parts); at++) {
+		const struct dots_side x = { m->rows[kind[at].part[0]], m->units, SKETCH_RAW },
+				       y = { m->rows[kind[at].part[1]], m->units, SKETCH_RAW };
 
 		fork_dots(&x, &y, SKETCH_RAW, m->product);
-		any = centre_lane(m->product, m->units, lane, g) || any;
+		any = centre_lanes(m->product, m->units, at, times, g) || any;
 	}
 	return any;
 }
 
-/* The lanes of one pair of units, stored and loaded as one vector: a load of two separately stored
- * halves stalls (store forwarding). */
-typedef int16_t lanes __attribute__((vector_size(2 * MANTEL_LANES), aligned(2), may_alias));
-
-/* The constant length lets the compiler use pmaddwd. */
-static int32_t row_dot(const int16_t *a, const int16_t *b)
+int32_t fork_mantel_sum_plain(const struct mantel_gram *moved, const struct mantel_gram *still,
+			      const uint16_t *order, uint32_t n)
 {
-	uint32_t sum = 0; /* modulo 2^32, as the processor adds; the result is known to fit */
+	uint32_t sum = 0;
 
-	for (int k = 0; k < MANTEL_UNITS * MANTEL_LANES; k++)
-		sum += (uint32_t)(a[k] * b[k]);
+	for (uint32_t i = 0; i < n; i++)
+		for (uint32_t j = i + 1; j < n; j++) {
+			const int16_t *x = moved->v[order[i]][order[j]], *y = still->v[i][j];
+
+			for (int k = 0; k < MANTEL_LANES; k++)
+				sum += (uint32_t)(x[k] * y[k]);
+		}
 	return (int32_t)sum;
 }
 
 /* T in steps of NORM^-2, with the moved unit order[i] at place i. */
 static int32_t permuted(const struct mantel *m, const uint16_t *order)
 {
-	int16_t row[MANTEL_UNITS][MANTEL_LANES] = { { 0 } };
-	int32_t sum = 0;
-
-	for (uint32_t i = 0; i < m->units; i++) {
-		for (uint32_t j = 0; j < m->units; j++)
-			*(lanes *)row[j] = *(const lanes *)m->moved.v[order[i]][order[j]];
-		sum += row_dot(m->still.v[i][0], row[0]);
-	}
-	return sum;
+	return __builtin_cpu_supports("avx2")
+		       ? fork_mantel_sum_avx2(&m->moved, &m->still, order, m->units)
+		       : fork_mantel_sum_plain(&m->moved, &m->still, order, m->units);
 }
 
 static int32_t observed(const struct mantel *m)
@@ -127,8 +135,8 @@ void fork_mantel_fill(struct mantel *m, const struct sketch_block *moved,
 		m->units = 0;
 		return;
 	}
-	in_moved = fill_gram(m, moved, parts, &m->moved);
-	in_still = fill_gram(m, still, parts, &m->still);
+	in_moved = fill_gram(m, moved, parts, 1, &m->moved);
+	in_still = fill_gram(m, still, parts, 2, &m->still);
 	m->constant = !in_moved || !in_still;
 	m->effect = observed(m) / (NORM * NORM * kinds_of(parts));
 }
