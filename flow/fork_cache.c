@@ -1,7 +1,7 @@
 /* HOME/cache/sketches/HEX.sketch, HEX of the model's root:
  *
- *   digest   32 bytes: SHA-256 of the root, then the rest of the file
- *   sketch   as fork_sketch_write has it
+ *   digest   32 bytes: SHA-256 of the root, then the last 32 bytes of the file
+ *   sketch   as fork_sketch_write has it; ends in the digest of its bytes, which reading it checks
  *
  * A file that is torn, renamed or of another version reads as if it were not there, and is made
  * again. Each writer has a name of its own until it renames, and all write the same bytes. */
@@ -13,9 +13,12 @@
 
 #define FOLDER "cache/sketches"
 
-static struct digest checksum(const struct digest *root, const void *bytes, size_t len)
+/* Says whose sketch the file holds. b: the whole file, at least two digests long. */
+static struct digest checksum(const struct digest *root, const struct buf *b)
 {
-	return digest_tagged('s', root->bytes, sizeof root->bytes, bytes, len);
+	struct digest end;
+	memcpy(end.bytes, b->bytes + b->len - sizeof end.bytes, sizeof end.bytes);
+	return digest_tagged('s', root->bytes, sizeof root->bytes, end.bytes, sizeof end.bytes);
 }
 
 static int sketch_path(const struct flow *f, const struct digest *root, char out[LIMIT_PATH_BYTES],
@@ -34,9 +37,9 @@ static int read_sketch(const char *path, const struct digest *root, struct fork_
 	struct digest is;
 	int rc = 0;
 	TRY_OUT(file_read(path, LIMIT_SKETCH_BYTES, &b, e));
-	if (b.len < sizeof is.bytes)
+	if (b.len < 2 * sizeof is.bytes)
 		TRY_OUT(err_set(e, ERR_INPUT, "%s: %zu bytes are no sketch", path, b.len));
-	is = checksum(root, b.bytes + sizeof is.bytes, b.len - sizeof is.bytes);
+	is = checksum(root, &b);
 	if (memcmp(is.bytes, b.bytes, sizeof is.bytes) != 0)
 		TRY_OUT(err_set(e, ERR_INPUT, "%s: the digest of its bytes is another", path));
 	rc = fork_sketch_read(out, b.bytes + sizeof is.bytes, b.len - sizeof is.bytes, e);
@@ -73,7 +76,7 @@ static int write_sketch(struct flow *f, const struct digest *root, const struct 
 	buf_add(&b, is.bytes, sizeof is.bytes);
 	TRY_OUT(fork_sketch_write(s, &b, e));
 	TRY_OUT(buf_done(&b, e));
-	is = checksum(root, b.bytes + sizeof is.bytes, b.len - sizeof is.bytes);
+	is = checksum(root, &b);
 	memcpy(b.bytes, is.bytes, sizeof is.bytes);
 	rc = file_write_unsynced(path, folder, b.bytes, b.len, 0600, e);
 out:
