@@ -24,6 +24,7 @@ const char *fork_null_reason(unsigned reason)
 		[NULL_DEVIATES] = "p-values of the model's own null pairs are not uniform",
 		[NULL_NOT_TABLED] = "too few null pairs, and no table of nulls for this shape",
 		[NULL_STRUCTURED] = "many blocks of this kind and shape are structured",
+		[NULL_OTHERS] = "too few null pairs, and blocks of another kind deviate",
 	};
 
 	return reason < NULL_REASONS ? text[reason] : NULL;
@@ -418,6 +419,28 @@ static void calibrate_shape(struct null_group *g, struct null_scores *n, struct 
 	}
 }
 
+static bool is_refuted(const struct fork_calibration *c)
+{
+	return c->reason == fork_null_reason(NULL_STRUCTURED) ||
+	       c->reason == fork_null_reason(NULL_ONE_ORDER) ||
+	       (c->reason == fork_null_reason(NULL_DEVIATES) && c->pairs >= NULL_PAIRS_MIN &&
+		c->ks_p < FEW_KS);
+}
+
+/* The table is of models whose weights began as independent numbers. It stands for no kind with few
+ * pairs of its own where another kind of the same model shows that they did not. */
+static void take_back_tabled(struct fork_calibrations *all)
+{
+	for (size_t i = 0; i < all->count; i++)
+		for (size_t k = 0; all->at[i].table_pairs > 0 && k < all->count; k++)
+			if (all->at[k].statistic == all->at[i].statistic &&
+			    is_refuted(&all->at[k])) {
+				all->at[i].table_pairs = 0;
+				all->at[i].passed = false;
+				all->at[i].reason = fork_null_reason(NULL_OTHERS);
+			}
+}
+
 static int calibrate_all(struct fork_sketch *s, struct null_group *g, struct null_scores *n,
 			 struct pool *pool, struct err *e)
 {
@@ -435,6 +458,7 @@ static int calibrate_all(struct fork_sketch *s, struct null_group *g, struct nul
 			g->like = &s->block[i];
 			calibrate_shape(g, n, pool, all);
 		}
+	take_back_tabled(all);
 	qsort(all->at, all->count, sizeof *all->at, by_shape);
 	s->calibrations = all;
 	return 0;

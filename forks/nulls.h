@@ -37,6 +37,7 @@ enum null_reason {
 	NULL_DEVIATES,   /* p-values of its own pairs are not uniform */
 	NULL_NOT_TABLED, /* too few pairs, and no row of the table is near */
 	NULL_STRUCTURED, /* over a quarter of its blocks are left out for their structure */
+	NULL_OTHERS,     /* few pairs of its own, and another kind of the model shows structure */
 	NULL_REASONS
 };
 const char *fork_null_reason(unsigned reason); /* static text; NULL for NULL_PASSED and above */

@@ -1,5 +1,7 @@
 #include "drawn.h"
+#include "structured.h"
 #include "forks/fit.h"
+#include "forks/forks.h"
 #include "forks/nulls.h"
 #include "forks/special.h"
 
@@ -294,4 +296,36 @@ Test(forks_nulls, layers_of_unequal_width_are_calibrated)
 		cr_expect(s->calibrations->at[k].passed, "%s", s->calibrations->at[k].reason);
 	drawn_sketch_free(s);
 	drawn_free(d);
+}
+
+/* Few blocks of one kind lean on the table, which is of independent numbers: not where the other
+ * blocks of the model show that its own are none. */
+Test(forks_nulls, structure_in_one_kind_takes_the_table_from_another)
+{
+	static const struct drawn_shape experts = { FORK_EXPERT, 3, 8, 32, 32, 3, 0, DRAWN_NORMAL },
+					heads = { FORK_ATTENTION, 3, 2, 16, 32, 2, 0,
+						  DRAWN_NORMAL };
+
+	for (int structured = 0; structured < 2; structured++) {
+		struct drawn *d = drawn_new(&experts, 5);
+		struct fork_sketch *s;
+		struct err e = { 0 };
+
+		for (size_t i = 0; structured && i < d->blocks; i++)
+			structure_block(&d->block[i], STRUCTURE_IDENTITY_NOISE);
+		drawn_add(d, &heads, 6);
+		s = drawn_sketch(d);
+		cr_assert_eq(fork_sketch_calibrate(s, 1, NULL, &e), 0, "%s", e.text);
+		for (size_t i = 0; i < s->calibrations->count; i++) {
+			const struct fork_calibration *c = &s->calibrations->at[i];
+
+			if (c->statistic != FORK_S1 || c->kind != FORK_ATTENTION)
+				continue;
+			cr_expect_eq(c->passed, !structured);
+			if (structured)
+				cr_expect_str_eq(c->reason, fork_null_reason(NULL_OTHERS));
+		}
+		drawn_sketch_free(s);
+		drawn_free(d);
+	}
 }
