@@ -59,21 +59,19 @@ static int block_rank(struct match_block *m, struct arena *arena)
 	return 0;
 }
 
-/* 1 if the block is of the class; *m then describes it. */
-static int block_take(struct match_block *m, const struct fork_view *v, uint32_t i,
-		      enum match_class c, struct arena *arena)
+/* Whether the block is of the class; *m then describes it. */
+static bool block_take(struct match_block *m, const struct fork_view *v, uint32_t i,
+		       enum match_class c)
 {
 	const struct sketch_block *b = &v->sketch->block[i];
 
 	*m = (struct match_block){ .index = i, .of = b };
 	if (b->component != FORK_BODY || b->kept == 0 || b->kept > SKETCH_UNITS)
-		return 0;
+		return false;
 	for (uint32_t p = 0; p < b->parts; p++)
 		if (v->part[i][p].width > 0)
 			m->part[m->parts++] = v->part[i][p];
-	if (!class_fits(b, m->parts, c))
-		return 0;
-	return block_rank(m, arena) < 0 ? ERR_NOMEM : 1;
+	return class_fits(b, m->parts, c);
 }
 
 int fork_match_set(struct match_set *out, const struct fork_view *v, enum match_class c,
@@ -84,17 +82,21 @@ int fork_match_set(struct match_set *out, const struct fork_view *v, enum match_
 	*out = (struct match_set){ 0 };
 	out->at = arena_array(&out->arena, v->sketch->blocks + 1, sizeof *out->at);
 	for (uint32_t i = 0; out->at && i < v->sketch->blocks; i++) {
-		int taken = block_take(&out->at[out->count], v, i, c, &out->arena);
+		bool taken = block_take(&out->at[out->count], v, i, c);
 
-		if (taken < 0) {
-			fork_match_set_free(out);
-			return err_set(e, taken, "out of memory for %zu blocks", v->sketch->blocks);
-		}
 		out->layers += taken && v->sketch->block[i].layer != last;
 		last = taken ? v->sketch->block[i].layer : last;
-		out->count += (uint32_t)taken;
+		out->count += taken;
 	}
 	return out->at ? 0 : err_set(e, ERR_NOMEM, "out of memory for blocks");
+}
+
+int fork_match_rank(struct match_set *s, struct err *e)
+{
+	for (uint32_t i = 0; i < s->count; i++)
+		if (block_rank(&s->at[i], &s->arena) < 0)
+			return err_set(e, ERR_NOMEM, "out of memory for %u blocks", s->count);
+	return 0;
 }
 
 void fork_match_set_free(struct match_set *s)

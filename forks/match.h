@@ -32,6 +32,8 @@ struct match_set {
 };
 int fork_match_set(struct match_set *out, const struct fork_view *v, enum match_class c,
 		   struct err *e) MUST_USE;
+/* Fill live and rank of every block: what a search needs, not a map of aligned units. */
+int fork_match_rank(struct match_set *s, struct err *e) MUST_USE;
 void fork_match_set_free(struct match_set *s);
 
 /* What one thread needs. */

@@ -195,6 +195,8 @@ static int s3_class(struct s3 *s, enum match_class c, struct err *e)
 {
 	TRY(fork_match_set(&s->a, &s->va, c, e));
 	TRY(fork_match_set(&s->b, &s->vb, c, e));
+	TRY(fork_match_rank(&s->a, e));
+	TRY(fork_match_rank(&s->b, e));
 	if (s->a.count == 0 || s->b.count == 0)
 		return 0;
 	s->found = calloc(s->b.count, sizeof *s->found);

@@ -27,6 +27,8 @@ static void sides_open(struct sides *s, const struct drawn *a, const struct draw
 	cr_assert_eq(fork_views_open(&s->va, &s->vb, s->a, s->b, RUNG_RAW, NULL), 0);
 	cr_assert_eq(fork_match_set(&s->sa, &s->va, c, NULL), 0);
 	cr_assert_eq(fork_match_set(&s->sb, &s->vb, c, NULL), 0);
+	cr_assert_eq(fork_match_rank(&s->sa, NULL), 0);
+	cr_assert_eq(fork_match_rank(&s->sb, NULL), 0);
 	cr_assert_eq(fork_match_rooms(&s->room, NULL, 100, NULL), 0);
 }
 
