@@ -14,6 +14,7 @@
 #define AXIS_SHARE 2    /* no more than one unit in so many may lie on an axis of its own */
 #define ORDER_DRAWS 200 /* for mean and variance */
 #define ORDER_Z 7.0
+#define DIAGONAL_Z 6.0
 #define CLUSTER_UNITS 48 /* looked at first */
 #define CLUSTER_EFFECT 0.1
 #define CLUSTER_Z 7.0
@@ -145,6 +146,61 @@ static enum block_unfit judge_block(const struct sketch_block *b, uint64_t seed,
 		       : BLOCK_FIT;
 }
 
+/* ---- a diagonal that all blocks of a kind have ---- */
+
+/* Sum over the units j of number j of their vectors, less what the column's mean gives; *variance
+ * of that sum under any order of the units grows. Vectors that went through a CountSketch have no
+ * diagonal. */
+static double diagonal(const struct sketch_block *b, double *variance)
+{
+	double sum = 0;
+
+	for (uint32_t p = 0; b->hidden <= SKETCH_RAW && p < b->parts; p++) {
+		uint32_t width = b->part[p].raw_width, n = b->first < width ? b->first : width;
+
+		for (uint32_t k = 0; k < n; k++) {
+			const int16_t *column = b->part[p].raw + k;
+			double mean = 0, squares = 0;
+
+			for (uint32_t i = 0; i < b->first; i++) {
+				double x = column[(size_t)i * width];
+
+				mean += x / b->first;
+				squares += x * x / b->first;
+			}
+			sum += column[(size_t)k * width] - mean;
+			*variance += squares - mean * mean;
+		}
+	}
+	return sum;
+}
+
+static bool of_one_shape(const struct sketch_block *x, const struct sketch_block *y)
+{
+	return x->kind == y->kind && x->units == y->units && x->hidden == y->hidden &&
+	       x->parts == y->parts;
+}
+
+/* A library's QR gives orthogonal matrices whose diagonal has one sign: too little in one block to
+ * be seen, enough in all of a model, and the same in the next model. */
+static void judge_diagonals(struct fork_sketch *s)
+{
+	for (size_t i = 0; i < s->blocks; i++) {
+		double sum = 0, variance = 0;
+
+		if (s->block[i].unfit)
+			continue;
+		for (size_t k = 0; k < s->blocks; k++)
+			if (of_one_shape(&s->block[i], &s->block[k]))
+				sum += diagonal(&s->block[k], &variance);
+		if (fabs(sum) <= DIAGONAL_Z * sqrt(variance))
+			continue;
+		for (size_t k = 0; k < s->blocks; k++)
+			if (!s->block[k].unfit && of_one_shape(&s->block[i], &s->block[k]))
+				s->block[k].unfit = BLOCK_AXES;
+	}
+}
+
 /* ---- near copies within the model ---- */
 
 /* Sum over the first units of the products of equal places, less what the means alone would give,
@@ -252,6 +308,7 @@ int fork_fit_blocks(struct fork_sketch *s, uint64_t seed, struct pool *pool, str
 		rc = err_set(e, ERR_NOMEM, "out of memory for %zu blocks", s->blocks);
 	if (rc == 0) {
 		pool_run_in_order(pool, (uint32_t)s->blocks, fit_work, &f);
+		judge_diagonals(s);
 		pool_run_in_order(pool, (uint32_t)s->blocks, copies_work, &f);
 		name_clusters(s, f.copy);
 	}

@@ -3,6 +3,7 @@
 #include "structured.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 #include <string.h>
 
 static struct fork_sketch *fitted(const struct drawn *d)
@@ -86,4 +87,33 @@ Test(forks_fit, near_copies_are_one_cluster)
 		cr_expect_eq(s->block[i].cluster, want[i], "%zu: %u", i, s->block[i].cluster);
 	drawn_sketch_free(s);
 	drawn_free(d);
+}
+
+/* Of one sign, as a library's QR makes it: too small to be seen in any one block. */
+Test(forks_fit, a_small_diagonal_in_every_block_is_seen)
+{
+	const struct drawn_shape shape = { FORK_DENSE, 8, 1, 32, 32, 3, 0, DRAWN_NORMAL };
+
+	for (int with = 0; with < 2; with++) {
+		struct drawn *d = drawn_new(&shape, 11);
+		struct fork_sketch *s;
+		struct err e = { 0 };
+
+		for (size_t i = 0; with && i < d->blocks; i++)
+			for (uint32_t p = 0; p < 3; p++)
+				for (uint32_t u = 0; u < 32; u++) {
+					float *v = d->block[i].v[p] + u * 32;
+					double length = 0;
+
+					for (int k = 0; k < 32; k++)
+						length += (double)v[k] * (double)v[k];
+					v[u] -= (float)(0.1 * sqrt(length));
+				}
+		s = drawn_sketch(d);
+		cr_assert_eq(fork_fit_blocks(s, 1, NULL, &e), 0, "%s", e.text);
+		for (size_t i = 0; i < s->blocks; i++)
+			cr_expect_eq(s->block[i].unfit, with ? BLOCK_AXES : BLOCK_FIT, "%zu", i);
+		drawn_sketch_free(s);
+		drawn_free(d);
+	}
 }
