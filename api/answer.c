@@ -1,19 +1,49 @@
-/* A stream is text/event-stream: "data: " JSON "\n\n" for each chunk, ": ping\n\n" into silence,
- * "data: [DONE]\n\n" last. Chunks: one with the role for each choice; one for each piece of
- * text, of reasoning, or of a tool call; one with the finish_reason of every choice, seed and
- * the field `hallmark` (record, index, leaf, receipt); with include_usage one more with usage
- * and no choices. A plain answer is one chat.completion object with the same fields. Sources:
- * OpenAI API reference, chat completions; reasoning_content as DeepSeek's API spells it,
- * reasoning as OpenRouter and vLLM do: clients read one of them, so both are given. */
-#include "api/api.h"
+/* An answer in the shape that was asked: the table of shapes, and what they share. */
+#include "api/answer.h"
 #include "base/json.h"
 #include "base/text.h"
 
-#include <math.h>
 #include <string.h>
 
-/* The one way of model text to a socket: appended as the inside of a JSON string. */
-static void write_text(struct buf *out, const struct cleared *text)
+static const struct {
+	const char *name;
+	const struct api_writer
+		*writer; /* NULL: not in this version, api_request_parse refuses it */
+} shapes[API_SHAPES] = {
+	[API_CHAT] = { "chat", &api_chat_writer },
+	[API_COMPLETION] = { "completion", NULL },
+	[API_RESPONSES] = { "responses", NULL },
+	[API_MESSAGES] = { "messages", NULL },
+};
+
+const char *api_shape_name(enum api_shape shape) { return shapes[shape].name; }
+
+enum api_shape api_shape_of(const char *name)
+{
+	int i = 0;
+	while (i < API_SHAPES && (!name || strcmp(name, shapes[i].name) != 0))
+		i++;
+	return (enum api_shape)i;
+}
+
+static const struct api_writer *writer_of(const struct api_answer *s)
+{
+	return shapes[s->facts.asked->shape].writer;
+}
+
+void api_answer_begin(struct buf *out, struct api_answer *s) { writer_of(s)->begin(out, s); }
+
+void api_answer_piece(struct buf *out, struct api_answer *s, const struct api_piece *piece)
+{
+	writer_of(s)->piece(out, s, piece);
+}
+
+void api_answer_fail(struct buf *out, struct api_answer *s, const struct api_error *error)
+{
+	writer_of(s)->fail(out, s, error);
+}
+
+void api_write_text(struct buf *out, const struct cleared *text)
 {
 	size_t at = out->len;
 	text_json_string(out, text->bytes, text->len);
@@ -24,189 +54,6 @@ static void write_text(struct buf *out, const struct cleared *text)
 	memmove(out->bytes + at, out->bytes + at + 1, inside);
 	out->len -= 2;
 	out->bytes[out->len] = 0;
-}
-
-static void add_string(struct buf *out, const char *text)
-{
-	text_json_string(out, text, strlen(text));
-}
-
-static void add_buf(struct buf *out, const struct buf *b)
-{
-	out->failed |= b->failed;
-	buf_add(out, b->bytes ? b->bytes : "", b->len);
-}
-
-/* ---- log-probabilities ---- */
-
-/* {"token":"...","logprob":x,"bytes":[...] without the brace that closes it. Minus infinity is
- * written as -9999.0, as OpenAI does. */
-static void open_token(struct buf *out, const struct cleared *text, float logprob)
-{
-	buf_add_text(out, "{\"token\":\"");
-	write_text(out, text);
-	buf_printf(out, "\",\"logprob\":%.9g,\"bytes\":[",
-		   isfinite(logprob) ? (double)logprob : -9999.0);
-	for (size_t i = 0; i < text->len; i++)
-		buf_printf(out, "%s%u", i ? "," : "", (unsigned)(unsigned char)text->bytes[i]);
-	buf_add_byte(out, ']');
-}
-
-/* Separated by commas, after others where more says so. */
-static void add_tokens(struct buf *out, const struct api_piece *p, bool more)
-{
-	for (size_t i = 0; i < p->token_count; i++) {
-		const struct api_token *t = &p->token[i];
-		if (i || more)
-			buf_add_byte(out, ',');
-		open_token(out, &t->text, t->logprob);
-		buf_add_text(out, ",\"top_logprobs\":[");
-		for (size_t k = 0; k < t->top_count; k++) {
-			if (k)
-				buf_add_byte(out, ',');
-			open_token(out, &t->top[k].text, t->top[k].logprob);
-			buf_add_byte(out, '}');
-		}
-		buf_add_text(out, "]}");
-	}
-}
-
-/* ---- chunks ---- */
-
-static void open_object(struct buf *out, const struct api_answer_facts *f)
-{
-	bool stream = f->asked->stream;
-	buf_add_text(out, stream ? "data: {\"id\":" : "{\"id\":");
-	add_string(out, f->id);
-	buf_printf(out, ",\"object\":\"%s\",\"created\":%lld,\"model\":",
-		   stream ? "chat.completion.chunk" : "chat.completion", (long long)f->created);
-	add_string(out, f->model);
-	buf_add_text(out, ",\"choices\":[");
-}
-
-static void add_counts(struct buf *out, uint64_t prompt, uint64_t completion)
-{
-	buf_printf(out, "{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu",
-		   (unsigned long long)prompt, (unsigned long long)completion,
-		   (unsigned long long)prompt + completion);
-}
-
-static void close_chunk(struct buf *out, const struct api_answer *s)
-{
-	const struct api_request *asked = s->facts.asked;
-	if (asked->usage_each) {
-		buf_add_text(out, ",\"usage\":");
-		add_counts(out, s->prompt_tokens, s->completion_tokens);
-		buf_add_byte(out, '}');
-	} else if (asked->include_usage) {
-		buf_add_text(out, ",\"usage\":null");
-	}
-	buf_add_text(out, "}\n\n");
-}
-
-void api_answer_begin(struct buf *out, const struct api_answer *s)
-{
-	const struct api_request *asked = s->facts.asked;
-	for (unsigned i = 0; asked->stream && i < asked->n; i++) {
-		open_object(out, &s->facts);
-		buf_printf(out,
-			   "{\"index\":%u,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},"
-			   "\"finish_reason\":null}]",
-			   i);
-		close_chunk(out, s);
-	}
-}
-
-/* Of a call, as those who ask with "functions" read it. */
-static void add_old_call(struct buf *out, const struct api_piece *p)
-{
-	bool name = p->part == API_CALL_NAME;
-	buf_printf(out, "\"function_call\":{\"%s\":\"", name ? "name" : "arguments");
-	write_text(out, &p->text);
-	buf_add_text(out, name ? "\",\"arguments\":\"\"}" : "\"}");
-}
-
-/* The members of a delta. */
-static void add_delta(struct buf *out, const struct api_piece *p)
-{
-	switch (p->part) {
-	case API_CONTENT:
-		buf_add_text(out, "\"content\":\"");
-		break;
-	case API_REASONING:
-		buf_add_text(out, "\"reasoning_content\":\"");
-		write_text(out, &p->text);
-		buf_add_text(out, "\",\"reasoning\":\"");
-		break;
-	case API_CALL_NAME:
-		buf_printf(out, "\"tool_calls\":[{\"index\":%u,\"id\":", p->call);
-		add_string(out, p->call_id);
-		buf_add_text(out, ",\"type\":\"function\",\"function\":{\"name\":\"");
-		break;
-	case API_CALL_ARGUMENTS:
-		buf_printf(out, "\"tool_calls\":[{\"index\":%u,\"function\":{\"arguments\":\"",
-			   p->call);
-		break;
-	}
-	write_text(out, &p->text);
-	buf_add_text(out, p->part == API_CALL_NAME        ? "\",\"arguments\":\"\"}}]"
-			  : p->part == API_CALL_ARGUMENTS ? "\"}}]"
-							  : "\"");
-}
-
-static void add_chunk(struct buf *out, const struct api_answer *s, const struct api_piece *p)
-{
-	const struct api_request *asked = s->facts.asked;
-	bool call = p->part == API_CALL_NAME || p->part == API_CALL_ARGUMENTS;
-	open_object(out, &s->facts);
-	buf_printf(out, "{\"index\":%u,\"delta\":{", p->choice);
-	if (call && asked->old_calls)
-		add_old_call(out, p);
-	else
-		add_delta(out, p);
-	buf_add_byte(out, '}');
-	if (asked->logprobs && p->part == API_CONTENT) {
-		buf_add_text(out, ",\"logprobs\":{\"content\":[");
-		add_tokens(out, p, false);
-		buf_add_text(out, "],\"refusal\":null}");
-	}
-	buf_add_text(out, ",\"finish_reason\":null}]");
-	close_chunk(out, s);
-}
-
-/* ---- what a plain answer keeps ---- */
-
-static void keep_piece(struct api_answer_choice *c, const struct api_piece *p)
-{
-	switch (p->part) {
-	case API_CONTENT:
-		write_text(&c->content, &p->text);
-		add_tokens(&c->tokens, p, c->tokens.len > 0);
-		break;
-	case API_REASONING:
-		write_text(&c->reasoning, &p->text);
-		break;
-	case API_CALL_NAME:
-		buf_add_text(&c->calls, c->calls.len ? "\"}},{\"id\":" : "{\"id\":");
-		add_string(&c->calls, p->call_id);
-		buf_add_text(&c->calls, ",\"type\":\"function\",\"function\":{\"name\":\"");
-		write_text(&c->calls, &p->text);
-		buf_add_text(&c->calls, "\",\"arguments\":\"");
-		break;
-	case API_CALL_ARGUMENTS:
-		write_text(&c->calls, &p->text);
-		break;
-	}
-}
-
-void api_answer_piece(struct buf *out, struct api_answer *s, const struct api_piece *piece)
-{
-	if (piece->text.len == 0 && piece->token_count == 0 && piece->part != API_CALL_NAME)
-		return;
-	if (s->facts.asked->stream)
-		add_chunk(out, s, piece);
-	else
-		keep_piece(&s->choice[piece->choice], piece);
 }
 
 size_t api_answer_kept(const struct api_answer *s)
@@ -228,16 +75,7 @@ void api_answer_free(struct api_answer *s)
 	}
 }
 
-/* ---- the end ---- */
-
-struct ending {
-	json_t *finish; /* a reason for each choice */
-	uint64_t prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens;
-	const json_t *seed;
-	json_t *hallmark;
-};
-
-static int read_result(const struct api_answer *s, const json_t *result, struct ending *end,
+static int read_result(const struct api_answer *s, const json_t *result, struct api_ending *end,
 		       struct err *e)
 {
 	static const char what[] = "result of the chat";
@@ -252,136 +90,10 @@ static int read_result(const struct api_answer *s, const json_t *result, struct 
 	return json_get_object(result, "hallmark", &end->hallmark, what, e);
 }
 
-static void add_usage(struct buf *out, const struct ending *end)
-{
-	add_counts(out, end->prompt_tokens, end->completion_tokens);
-	buf_printf(out,
-		   ",\"prompt_tokens_details\":{\"cached_tokens\":%llu},"
-		   "\"completion_tokens_details\":{\"reasoning_tokens\":%llu}}",
-		   (unsigned long long)end->cached_tokens,
-		   (unsigned long long)end->reasoning_tokens);
-}
-
-/* ,"seed":...,"hallmark":{...} */
-static int add_proof(struct buf *out, const struct ending *end, struct err *e)
-{
-	if (end->seed) {
-		buf_add_text(out, ",\"seed\":");
-		TRY(json_write(end->seed, 0, out, e));
-	}
-	buf_add_text(out, ",\"hallmark\":");
-	return json_write(end->hallmark, 0, out, e);
-}
-
-static int add_finish(struct buf *out, const struct api_answer_facts *f, const struct ending *end,
-		      unsigned i, struct err *e)
-{
-	const json_t *why = json_array_get(end->finish, i);
-	const char *word = json_string_value(why);
-	buf_add_text(out, ",\"finish_reason\":");
-	if (f->asked->old_calls && word && strcmp(word, "tool_calls") == 0) {
-		buf_add_text(out, "\"function_call\"");
-		return 0;
-	}
-	return json_write(why, 0, out, e);
-}
-
-/* What is kept of the calls: the arguments of the last are open. */
-static void add_calls(struct buf *out, const struct api_answer *s, const struct buf *calls)
-{
-	const char *inside = strstr(calls->bytes, "\"function\":");
-	if (!s->facts.asked->old_calls || !inside) {
-		buf_add_text(out, ",\"tool_calls\":[");
-		add_buf(out, calls);
-		buf_add_text(out, "\"}}]");
-		return;
-	}
-	buf_add_text(out, ",\"function_call\":");
-	buf_add_text(out, inside + strlen("\"function\":"));
-	buf_add_text(out, "\"}");
-}
-
-/* content is null where there is a call and no text. */
-static int add_choice(struct buf *out, const struct api_answer *s, const struct ending *end,
-		      unsigned i, struct err *e)
-{
-	const struct api_answer_choice *c = &s->choice[i];
-	bool null = c->content.len == 0 && c->calls.len > 0;
-	buf_printf(out, "%s{\"index\":%u,\"message\":{\"role\":\"assistant\",\"content\":%s",
-		   i ? "," : "", i, null ? "null" : "\"");
-	add_buf(out, &c->content);
-	buf_add_text(out, null ? ",\"refusal\":null" : "\",\"refusal\":null");
-	if (c->reasoning.len) {
-		buf_add_text(out, ",\"reasoning_content\":\"");
-		add_buf(out, &c->reasoning);
-		buf_add_text(out, "\",\"reasoning\":\"");
-		add_buf(out, &c->reasoning);
-		buf_add_byte(out, '"');
-	}
-	if (c->calls.len)
-		add_calls(out, s, &c->calls);
-	buf_add_text(out, "},\"logprobs\":");
-	if (s->facts.asked->logprobs) {
-		buf_add_text(out, "{\"content\":[");
-		add_buf(out, &c->tokens);
-		buf_add_text(out, "],\"refusal\":null}");
-	} else {
-		buf_add_text(out, "null");
-	}
-	TRY(add_finish(out, &s->facts, end, i, e));
-	buf_add_byte(out, '}');
-	return 0;
-}
-
-static int end_plain(struct buf *out, const struct api_answer *s, const struct ending *end,
-		     struct err *e)
-{
-	open_object(out, &s->facts);
-	for (unsigned i = 0; i < s->facts.asked->n; i++)
-		TRY(add_choice(out, s, end, i, e));
-	buf_add_text(out, "],\"usage\":");
-	add_usage(out, end);
-	TRY(add_proof(out, end, e));
-	buf_add_text(out, "}\n");
-	return buf_done(out, e);
-}
-
-static int end_stream(struct buf *out, struct api_answer *s, const struct ending *end,
-		      struct err *e)
-{
-	const struct api_answer_facts *f = &s->facts;
-	s->prompt_tokens = end->prompt_tokens;
-	s->completion_tokens = end->completion_tokens;
-	open_object(out, f);
-	for (unsigned i = 0; i < f->asked->n; i++) {
-		buf_printf(out, "%s{\"index\":%u,\"delta\":{}", i ? "," : "", i);
-		TRY(add_finish(out, f, end, i, e));
-		buf_add_byte(out, '}');
-	}
-	buf_add_byte(out, ']');
-	TRY(add_proof(out, end, e));
-	close_chunk(out, s);
-	if (f->asked->include_usage) {
-		open_object(out, f);
-		buf_add_text(out, "],\"usage\":");
-		add_usage(out, end);
-		buf_add_text(out, "}\n\n");
-	}
-	buf_add_text(out, "data: [DONE]\n\n");
-	return buf_done(out, e);
-}
-
 int api_answer_end(struct buf *out, struct api_answer *s, const json_t *result, struct err *e)
 {
-	struct ending end;
+	struct api_ending end;
 	if (read_result(s, result, &end, e) < 0)
 		return err_set(e, ERR_IO, "the chat ended without a result");
-	return s->facts.asked->stream ? end_stream(out, s, &end, e) : end_plain(out, s, &end, e);
-}
-
-void api_answer_fail(struct buf *out, const struct api_error *error)
-{
-	buf_add_text(out, "data: ");
-	api_error_json(out, error);
-	buf_add_text(out, "\n\n");
+	return writer_of(s)->end(out, s, &end, e);
 }

@@ -1,6 +1,6 @@
-/* Api: the wire protocol of chat completions (OpenAI's), read and written; pure, no I/O. A request
- * is read strictly from untrusted bytes; an answer is written from pieces of cleared text, whole or
- * as server-sent events. */
+/* Api: the wire protocols of requests and answers, read and written; pure, no I/O. A request of any
+ * shape is read strictly from untrusted bytes into one struct; an answer is written in the shape
+ * that was asked, from pieces of cleared text, whole or as server-sent events. */
 #ifndef API_API_H
 #define API_API_H
 
@@ -13,6 +13,18 @@
 #include <stdint.h>
 
 #define API_CHOICES 8 /* answers to one request at most */
+
+/* Whose protocol a client speaks. */
+enum api_shape {
+	API_CHAT,       /* OpenAI's chat completions */
+	API_COMPLETION, /* OpenAI's completions */
+	API_RESPONSES,  /* Open Responses */
+	API_MESSAGES,   /* Anthropic's messages */
+	API_SHAPES,
+};
+/* The record's word for it: "chat", "completion", "responses", "messages". */
+const char *api_shape_name(enum api_shape shape);
+enum api_shape api_shape_of(const char *name); /* API_SHAPES: of no shape that is known */
 
 /* What a client is told; code and param as OpenAI's servers have them, NULL or "": none. */
 struct api_error {
@@ -47,6 +59,7 @@ enum api_tool_choice { API_TOOLS_AUTO, API_TOOLS_NONE, API_TOOLS_REQUIRED, API_T
 
 /* Zero-initialise ({0}); every pointer is owned by the request. */
 struct api_request {
+	enum api_shape shape;
 	json_t *root;      /* the document; holds the strings below */
 	size_t values;     /* in it, and in the texts of JSON that it holds */
 	const char *model; /* 1..256 bytes */
@@ -86,11 +99,11 @@ struct api_request {
 	json_t *without_effect;  /* accepted fields that change nothing: their names, each once */
 };
 
-/* Read body[0..len). ERR_INPUT: not such a request, with the field or the line and column;
- * ERR_UNSUPPORTED: a field or value that is understood by others, refused by name. *out may be
- * freed after a failure too. Parts of a content list are joined by "\n". A field that is null
+/* Read body[0..len) of this shape. ERR_INPUT: not such a request, with the field or the line and
+ * column; ERR_UNSUPPORTED: a field or value that is understood by others, refused by name. *out may
+ * be freed after a failure too. Parts of a content list are joined by "\n". A field that is null
  * counts as absent. Memory: the body's strings at most twice, and at most 2^17 JSON values. */
-int api_request_parse(const void *body, size_t len, struct api_request *out,
+int api_request_parse(enum api_shape shape, const void *body, size_t len, struct api_request *out,
 		      struct err *e) MUST_USE;
 void api_request_free(struct api_request *r);
 /* Whether the client gave the field of this name: for others a model may have defaults. */
@@ -153,46 +166,20 @@ size_t api_answer_kept(const struct api_answer *s); /* bytes */
 
 /* An answer is begin, any number of pieces, then end or fail. Each call appends whole events to
  * out; of a plain answer only the end writes, one JSON document. */
-void api_answer_begin(struct buf *out, const struct api_answer *s);
+void api_answer_begin(struct buf *out, struct api_answer *s);
 void api_answer_piece(struct buf *out, struct api_answer *s, const struct api_piece *piece);
 /* result: serve_chat_result. ERR_IO if it lacks what an answer needs. */
 int api_answer_end(struct buf *out, struct api_answer *s, const json_t *result,
 		   struct err *e) MUST_USE;
-/* Streams only: the status line has been sent, so the error is an event; no [DONE] follows. */
-void api_answer_fail(struct buf *out, const struct api_error *error);
-
-/* ---- answers, read ---- */
-
-/* From another server, not filtered. Borrowed until the next call on the reader. */
-enum api_event_kind { API_EVENT_TEXT, API_EVENT_FINISH, API_EVENT_USAGE };
-struct api_event {
-	enum api_event_kind kind;
-	unsigned choice;
-	enum api_part part; /* of a text */
-	unsigned call;
-	const char *call_id; /* with API_CALL_NAME */
-	const char *text;
-	size_t len;
-	const json_t *logprobs;    /* of content: [{token, logprob, bytes, top_logprobs}] or NULL */
-	const char *finish_reason; /* of a finish */
-	uint64_t prompt_tokens, completion_tokens, cached_tokens; /* of a usage */
-};
-struct api_reader;
-int api_reader_open(struct api_reader **out, bool stream, struct err *e) MUST_USE;
-/* In any cutting. An error that the answer holds comes back as its code and message; ERR_INPUT: no
- * such answer. Nothing more may be pushed then. A plain answer's events come with the end. */
-int api_reader_push(struct api_reader *r, const void *bytes, size_t len,
-		    const struct api_event **event, size_t *count, struct err *e) MUST_USE;
-/* ERR_INPUT: the stream was cut off. */
-int api_reader_end(struct api_reader *r, const struct api_event **event, size_t *count,
-		   struct err *e) MUST_USE;
-void api_reader_close(struct api_reader *r); /* NULL is fine */
+/* Streams only: the status line has been sent, so the error is an event, and the last one. */
+void api_answer_fail(struct buf *out, struct api_answer *s, const struct api_error *error);
 
 /* ---- errors ---- */
 
 /* HTTP status of an ERR_* code. */
 int api_error_status(int code);
-/* {"error":{"message","type","param","code"}} appended to out. */
-void api_error_json(struct buf *out, const struct api_error *error);
+/* As clients of this shape know errors, appended to out: OpenAI's
+ * {"error":{"message","type","param","code"}}. */
+void api_error_json(struct buf *out, enum api_shape shape, const struct api_error *error);
 
 #endif

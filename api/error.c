@@ -45,8 +45,9 @@ static void add_text(struct buf *out, const char *key, const char *text)
 		buf_add_text(out, "null");
 }
 
-void api_error_json(struct buf *out, const struct api_error *error)
+void api_error_json(struct buf *out, enum api_shape shape, const struct api_error *error)
 {
+	(void)shape; /* Anthropic's have another form */
 	buf_add_text(out, "{\"error\":{\"message\":");
 	text_json_string(out, error->message, strlen(error->message));
 	buf_printf(out, ",\"type\":\"%s\"", error_type(error->status));

@@ -6,7 +6,7 @@
  *   plain    one JSON document: chat.completion or error
  *
  * Sources: OpenAI API reference, chat completions; WHATWG HTML, server-sent events. */
-#include "api/api.h"
+#include "api/reader.h"
 
 #include "base/limits.h"
 

@@ -275,11 +275,17 @@ static int read_fields(struct api_request *r, struct err *e)
 	return api_read_together(r, e);
 }
 
-int api_request_parse(const void *body, size_t len, struct api_request *out, struct err *e)
+int api_request_parse(enum api_shape shape, const void *body, size_t len, struct api_request *out,
+		      struct err *e)
 {
-	*out = (struct api_request){ .n = 1, .temperature = 1, .top_p = 1, .repetition = 1 };
+	*out = (struct api_request){
+		.shape = shape, .n = 1, .temperature = 1, .top_p = 1, .repetition = 1
+	};
 	if (len > LIMIT_REQUEST_BYTES)
 		return err_set(e, ERR_INPUT, "the body is longer than 8 MiB");
+	if (shape != API_CHAT)
+		return err_set(e, ERR_UNSUPPORTED, "not available in this version: %s",
+			       api_shape_name(shape));
 	TRY(api_read_shape(out, body, len, e));
 	int r = json_read_as(&out->root, body ? body : "", len, LIMIT_REQUEST_BYTES,
 			     LIMIT_REQUEST_DEPTH, JSON_WIDE, e);

@@ -38,12 +38,12 @@ int serve_service_ready(struct serve_service *s, struct err *e)
 
 void serve_service_drain(struct serve_service *s) { (void)s; }
 
-int serve_chat_open(struct serve_chat **out, struct serve_service *s, const void *body, size_t len,
-		    const struct serve_caller *by, struct err *e)
+int serve_chat_open(struct serve_chat **out, struct serve_service *s, enum api_shape shape,
+		    const void *body, size_t len, const struct serve_caller *by, struct err *e)
 {
 	static const char streams[] = "\"stream\":true";
 	struct serve_chat *c = calloc(1, sizeof *c);
-	(void)s, (void)by;
+	(void)s, (void)by, (void)shape;
 	if (!c)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	c->request.n = 1;

@@ -16,8 +16,8 @@ struct cli_option {
 	const char *help;
 };
 
-#define CLI_OPTIONS_MAX 18
-#define CLI_OPERANDS_MAX 4
+#define CLI_OPTIONS_MAX 48
+#define CLI_OPERANDS_MAX 16
 
 struct cli;
 

@@ -113,7 +113,7 @@ static int ask(struct cli *c, struct serve_service *s, json_t *messages, struct 
 	struct api_piece piece;
 	int rc = request_body(c, messages, &body);
 	if (rc == 0)
-		rc = serve_chat_open(&chat, s, body.bytes, body.len, NULL, &c->err);
+		rc = serve_chat_open(&chat, s, API_CHAT, body.bytes, body.len, NULL, &c->err);
 	while (rc == 0 && (rc = serve_chat_next(chat, &piece, &c->err)) == SERVE_TEXT)
 		rc = print_piece(&p, &piece);
 	if (rc == SERVE_END)

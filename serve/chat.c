@@ -39,7 +39,7 @@ static int name_chat(struct serve_chat *c, struct err *e)
 static int parse(struct serve_chat *c, const void *body, size_t len, struct err *e)
 {
 	c->body_digest = digest_of(body, len);
-	TRY(api_request_parse(body, len, &c->request, e));
+	TRY(api_request_parse(c->given.shape, body, len, &c->request, e));
 	if (c->given.given) {
 		json_decref(c->request.without_effect);
 		c->request.without_effect = json_incref(c->given.without_effect);
@@ -204,10 +204,11 @@ int serve_chat_open_given(struct serve_chat **out, struct serve_service *s, cons
 	return 0;
 }
 
-int serve_chat_open(struct serve_chat **out, struct serve_service *s, const void *body, size_t len,
-		    const struct serve_caller *by, struct err *e)
+int serve_chat_open(struct serve_chat **out, struct serve_service *s, enum api_shape shape,
+		    const void *body, size_t len, const struct serve_caller *by, struct err *e)
 {
-	return serve_chat_open_given(out, s, body, len, by, &(struct serve_chat_given){ 0 }, e);
+	return serve_chat_open_given(out, s, body, len, by,
+				     &(struct serve_chat_given){ .shape = shape }, e);
 }
 
 /* ---- output ---- */

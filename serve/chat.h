@@ -9,6 +9,7 @@
 
 /* What a replay fixes, and a first run draws. */
 struct serve_chat_given {
+	enum api_shape shape; /* of the request, also in a first run */
 	bool given;
 	int64_t created_us;
 	int64_t seed;

@@ -154,7 +154,7 @@ int serve_record_decide(struct serve_chat *c, struct err *e)
 				.adapter_signer = serve_adapter_signer(s),
 				.build = build_id(),
 				.backend = s->who->backend,
-				.shape = "chat",
+				.shape = api_shape_name(c->request.shape),
 				.bundle = s->profile ? &s->profile->bundle : NULL,
 				.mode = s->profile ? policy_mode_name(s->profile->mode) : "off" };
 	s->who->model(s->self, &d->model);

@@ -248,22 +248,28 @@ static json_t *value_of(const struct replay *r, const char *name)
 	return NULL;
 }
 
-static void read_given(struct replay *r, struct serve_chat_given *out)
+static int read_given(struct replay *r, struct serve_chat_given *out, struct err *e)
 {
+	const json_t *shape = json_object_get(value_of(r, "route"), "shape");
 	const char *worker = json_string_value(json_object_get(r->entry, "worker"));
 	const char *body = json_string_value(value_of(r, "request_bytes_digest"));
 	json_int_t n = json_integer_value(json_object_get(r->entry, "n"));
 	snprintf(r->record, sizeof r->record, "%.60s/%lld", worker ? worker : "", (long long)n);
 	out->record = r->record;
+	out->shape = shape ? api_shape_of(json_string_value(shape)) : API_CHAT;
+	if (out->shape == API_SHAPES)
+		return err_set(e, ERR_UNAVAILABLE, "entry %llu: its API is not known here",
+			       (unsigned long long)r->index);
 	out->body = body && digest_parse(body, &r->body, NULL) == 0 ? &r->body : NULL;
 	out->without_effect = value_of(r, "parameters_without_effect");
 	out->from_model = json_object_get(value_of(r, "sampling"), "from_model");
 	out->constraint_field =
 		json_string_value(json_object_get(value_of(r, "constraint"), "from"));
 	if (serve_keeps(r->service) == POLICY_FULL)
-		return;
+		return 0;
 	out->scans = r->scans = of_request(value_of(r, "scans"));
 	out->interventions = r->interventions = of_request(value_of(r, "interventions"));
+	return 0;
 }
 
 /* The text of the request, or why there is none. */
@@ -288,7 +294,7 @@ static int run(struct replay *r, const struct serve_replay_options *o, struct er
 	if (!o->has_seed && (!seed || text_parse_i64(seed, strlen(seed), &given.seed) < 0))
 		return err_set(e, ERR_INPUT, "entry %llu: its seed was not kept",
 			       (unsigned long long)r->index);
-	read_given(r, &given);
+	TRY(read_given(r, &given, e));
 	int rc = serve_chat_open_given(&r->chat, r->service, json_string_value(r->request),
 				       json_string_length(r->request), NULL, &given, e);
 	struct api_piece piece;

@@ -66,11 +66,12 @@ struct serve_caller {
 	uint32_t tokens_most; /* no more may be asked for, few places being left; 0: any number */
 };
 
-/* Parse an OpenAI chat completion request, scan it, admit it. ERR_INPUT: 400 (nothing logged),
+/* Parse a request of this shape, scan it, admit it. ERR_INPUT: 400 (nothing logged),
  * ERR_NOTFOUND: unknown model, ERR_UNSUPPORTED: a field refused by name, ERR_UNAVAILABLE: 503. by:
  * may be NULL. */
-int serve_chat_open(struct serve_chat **out, struct serve_service *s, const void *body, size_t len,
-		    const struct serve_caller *by, struct err *e) MUST_USE;
+int serve_chat_open(struct serve_chat **out, struct serve_service *s, enum api_shape shape,
+		    const void *body, size_t len, const struct serve_caller *by,
+		    struct err *e) MUST_USE;
 const char *serve_chat_id(const struct serve_chat *c);     /* "chatcmpl-WORKER-N" */
 const char *serve_chat_record(const struct serve_chat *c); /* "WORKER/N": known from admission on */
 const struct api_request *serve_chat_request(const struct serve_chat *c);
@@ -102,7 +103,7 @@ int serve_service_receipt(struct serve_service *s, const char *id, struct buf *o
 /* ---- replay ---- */
 
 struct serve_replay_options {
-	const char *ref; /* another folder to compute with; NULL: the release of the record */
+	const char *ref;     /* another folder to compute with; NULL: the release of the record */
 	const char *adapter; /* likewise of its adapter */
 	bool has_seed;
 	int64_t seed; /* instead of the recorded one */

@@ -1,8 +1,9 @@
 /* A chat runs on the thread of its request: the serving room's calls block until there is more
  * text, and another thread looks meanwhile whether the client still waits. A plain answer is kept
  * and written at the end; of a stream each piece goes out as it comes. */
-#include "server/chat.h"
+#include "server/answers.h"
 #include "server/request.h"
+#include "server/routes.h"
 #include "server/table.h"
 #include "base/limits.h"
 #include "serve/serve.h"
@@ -52,8 +53,7 @@ static int pass_on(struct chat *c)
 static void count_tokens(struct chat *c)
 {
 	if (c->answer.facts.asked->usage_each)
-		serve_chat_counts(c->asked, &c->answer.prompt_tokens,
-				  &c->answer.completion_tokens);
+		serve_chat_counts(c->asked, &c->answer.prompt_tokens, &c->answer.completion_tokens);
 }
 
 static int take_piece(struct chat *c, const struct api_piece *piece)
@@ -109,7 +109,7 @@ static int answer_stream(struct chat *c)
 		rc = hide_ours(c, rc);
 		struct api_error error = error_of(c, rc);
 		buf_clear(&c->out);
-		api_answer_fail(&c->out, &error);
+		api_answer_fail(&c->out, &c->answer, &error);
 		TRY(pass_on(c));
 	}
 	return rc == CLIENT_GONE ? rc : server_respond_end(c->x);
@@ -126,8 +126,8 @@ static int open_chat(struct chat *c)
 				   .share = address,
 				   .tokens_most = x->c->shortly ? SERVER_SHORT_TOKENS : 0 };
 	server_connection_await(x->c, NULL, NULL);
-	TRY(serve_chat_open(&c->asked, x->s->service, x->request.body.bytes, x->request.body.len,
-			    &by, &c->err));
+	TRY(serve_chat_open(&c->asked, x->s->service, x->route->shape, x->request.body.bytes,
+			    x->request.body.len, &by, &c->err));
 	server_connection_await(x->c, cancel, c->asked);
 	server_request_drop_body(x);
 	c->answer.facts = (struct api_answer_facts){
@@ -141,7 +141,7 @@ static int open_chat(struct chat *c)
 	return 0;
 }
 
-int server_chat_answer(struct exchange *x)
+int server_answer_chat(struct exchange *x)
 {
 	struct chat c = { .x = x };
 	int rc;

@@ -1,4 +1,4 @@
-#include "server/respond.h"
+#include "server/routes.h"
 #include "base/limits.h"
 
 #include <string.h>
@@ -116,7 +116,7 @@ int server_respond_error(struct exchange *x, const struct api_error *error,
 {
 	struct response r = { error->status, "application/json", field };
 	struct buf body = { 0 };
-	api_error_json(&body, error);
+	api_error_json(&body, x->route ? x->route->shape : API_CHAT, error);
 	buf_add_byte(&body, '\n');
 	int rc = server_respond_whole(x, &r, &body);
 	buf_free(&body);
@@ -157,7 +157,8 @@ void server_respond_refusal(struct buf *out, const struct server *s, int status,
 	static const char *const allow[] = { "Allow", "GET, POST", NULL };
 	struct response r = { status, "application/json", status == 405 ? allow : NULL };
 	struct buf body = { 0 };
-	api_error_json(&body, &(struct api_error){ .status = status, .message = message });
+	api_error_json(&body, API_CHAT,
+		       &(struct api_error){ .status = status, .message = message });
 	buf_add_byte(&body, '\n');
 	add_head(out, s, &r, "close");
 	buf_printf(out, "Content-Length: %zu\r\n\r\n", body.len);

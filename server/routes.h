@@ -14,7 +14,8 @@ enum need {
 struct route {
 	const char *path, *method;
 	enum need need;
-	bool is_prefix; /* of paths that go on */
+	bool is_prefix;       /* of paths that go on */
+	enum api_shape shape; /* of its errors, and of what is asked */
 	/* The body is whole. A negative result: close the connection. */
 	int (*answer)(struct exchange *x);
 };

@@ -1,5 +1,5 @@
 /* Answers written and read again: whole and streamed, in every cutting. */
-#include "api/api.h"
+#include "api/reader.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -125,8 +125,10 @@ Test(api_answer, errors_come_back_with_their_code_and_message)
 		struct err e = { 0 };
 		streamed.len -= strlen("data: [DONE]\n\n");
 		struct api_error error = { errors[i].status, "so it is", errors[i].word, "model" };
-		api_error_json(&plain, &error);
-		api_answer_fail(&streamed, &error);
+		api_error_json(&plain, API_CHAT, &error);
+		struct api_request asked = { .shape = API_CHAT, .stream = true };
+		struct api_answer a = { .facts = { .asked = &asked } };
+		api_answer_fail(&streamed, &a, &error);
 		cr_expect_eq(read_all(false, plain.bytes, plain.len, 7, heard, &e), errors[i].code);
 		cr_expect_str_eq(e.text, "so it is");
 		cr_expect_eq(read_all(true, streamed.bytes, streamed.len, 7, heard, &e), errors[i].code);
@@ -214,10 +216,10 @@ Test(api_request, written_request_is_read_as_the_same)
 		struct api_request a = { 0 }, b = { 0 };
 		struct buf first = { 0 }, second = { 0 };
 		struct err e = { 0 };
-		cr_assert_eq(api_request_parse(requests[i], strlen(requests[i]), &a, &e), 0, "%zu: %s", i,
+		cr_assert_eq(api_request_parse(API_CHAT, requests[i], strlen(requests[i]), &a, &e), 0, "%zu: %s", i,
 			     e.text);
 		cr_assert_eq(api_request_write(&a, &first, &e), 0, "%zu: %s", i, e.text);
-		cr_assert_eq(api_request_parse(first.bytes, first.len, &b, &e), 0, "%zu: %s", i, e.text);
+		cr_assert_eq(api_request_parse(API_CHAT, first.bytes, first.len, &b, &e), 0, "%zu: %s", i, e.text);
 		cr_assert_eq(api_request_write(&b, &second, &e), 0, "%zu: %s", i, e.text);
 		cr_expect_str_eq(first.bytes, second.bytes);
 		cr_expect(json_equal(a.messages, b.messages), "%zu: %s", i, first.bytes);

@@ -1,5 +1,5 @@
 /* Out of memory at any allocation: tests/shared/press.h. */
-#include "api/api.h"
+#include "api/reader.h"
 #include "tests/shared/press.h"
 
 #include <criterion/criterion.h>

@@ -10,7 +10,7 @@
 
 static int status_of(const void *body, size_t len, struct api_request *r, struct err *e)
 {
-	switch (api_request_parse(body, len, r, e)) {
+	switch (api_request_parse(API_CHAT, body, len, r, e)) {
 	case 0:
 		return 200;
 	case ERR_INPUT:
@@ -137,7 +137,7 @@ Test(api_request, a_byte_order_mark_is_no_json)
 	struct api_request r = { 0 };
 	struct err e = { 0 };
 	static const char body[] = "\xef\xbb\xbf{" HI "}";
-	cr_expect_eq(api_request_parse(body, sizeof body - 1, &r, &e), ERR_INPUT);
+	cr_expect_eq(api_request_parse(API_CHAT, body, sizeof body - 1, &r, &e), ERR_INPUT);
 	cr_expect(strstr(e.text, "byte-order"), "%s", e.text);
 	api_request_free(&r);
 }
@@ -153,12 +153,12 @@ Test(api_request, fields_arrive_as_sent)
 		"\"user\":\"u\",\"store\":true,\"user\\u0000\":1}";
 	struct api_request r = { 0 };
 	struct err e = { 0 };
-	cr_expect_eq(api_request_parse(body, sizeof body - 1, &r, &e), ERR_INPUT, "NUL in a key");
+	cr_expect_eq(api_request_parse(API_CHAT, body, sizeof body - 1, &r, &e), ERR_INPUT, "NUL in a key");
 	api_request_free(&r);
 	struct buf good = { 0 };
 	buf_add(&good, body, sizeof body - 1 - strlen(",\"user\\u0000\":1}"));
 	buf_add_byte(&good, '}');
-	cr_assert_eq(api_request_parse(good.bytes, good.len, &r, &e), 0, "%s", e.text);
+	cr_assert_eq(api_request_parse(API_CHAT, good.bytes, good.len, &r, &e), 0, "%s", e.text);
 	cr_expect_str_eq(r.model, "m");
 	cr_assert_eq(json_array_size(r.messages), 2);
 	const json_t *m = json_array_get(r.messages, 1);
@@ -189,7 +189,7 @@ Test(api_request, integers_beyond_64_bits_arrive_in_schemas)
 	struct api_request r = { 0 };
 	struct err e = { 0 };
 	struct buf text = { 0 };
-	cr_assert_eq(api_request_parse(body, sizeof body - 1, &r, &e), 0, "%s", e.text);
+	cr_assert_eq(api_request_parse(API_CHAT, body, sizeof body - 1, &r, &e), 0, "%s", e.text);
 	cr_assert_eq(json_write(r.tools, 0, &text, &e), 0);
 	cr_expect(strstr(text.bytes, "\"maximum\":18446744073709552000.0"), "%s", text.bytes);
 	buf_free(&text);
@@ -199,7 +199,7 @@ Test(api_request, integers_beyond_64_bits_arrive_in_schemas)
 Test(api_request, defaults_are_the_published_ones)
 {
 	struct api_request r = { 0 };
-	cr_assert_eq(api_request_parse("{" HI "}", strlen("{" HI "}"), &r, NULL), 0);
+	cr_assert_eq(api_request_parse(API_CHAT, "{" HI "}", strlen("{" HI "}"), &r, NULL), 0);
 	cr_expect(r.temperature == 1 && r.top_p == 1 && r.min_p == 0 && r.top_k == 0 &&
 		  r.tokens_max == 0);
 	cr_expect(!r.stream && !r.include_usage && !r.has_seed && r.stop_count == 0);
@@ -216,7 +216,7 @@ static int parse_repeated(const char *prefix, const char *repeat, size_t times, 
 	for (size_t i = 0; i < times; i++)
 		buf_add_text(&b, repeat);
 	buf_add_text(&b, suffix);
-	int code = api_request_parse(b.bytes, b.len, &r, &e);
+	int code = api_request_parse(API_CHAT, b.bytes, b.len, &r, &e);
 	api_request_free(&r);
 	buf_free(&b);
 	return code;
@@ -261,7 +261,7 @@ Test(api_request, calls_and_tools_arrive_in_the_form_that_templates_take)
 	struct api_request r = { 0 };
 	struct err e = { 0 };
 	struct buf text = { 0 };
-	cr_assert_eq(api_request_parse(body, sizeof body - 1, &r, &e), 0, "%s", e.text);
+	cr_assert_eq(api_request_parse(API_CHAT, body, sizeof body - 1, &r, &e), 0, "%s", e.text);
 	cr_assert_eq(json_write(r.messages, 0, &text, &e), 0);
 	cr_expect_str_eq(
 		text.bytes,
@@ -289,7 +289,7 @@ Test(api_request, of_the_tools_those_that_are_allowed_are_left)
 		"\"tool_choice\":{\"type\":\"allowed_tools\",\"allowed_tools\":{\"mode\":"
 		"\"required\",\"tools\":[" NAMED("h") "," NAMED("f") "]}},"
 		"\"tools\":[" NAMED("f") "," NAMED("g") "," NAMED("h") "]}";
-	cr_assert_eq(api_request_parse(body, strlen(body), &r, &e), 0, "%s", e.text);
+	cr_assert_eq(api_request_parse(API_CHAT, body, strlen(body), &r, &e), 0, "%s", e.text);
 	cr_assert(json_array_size(r.tools) == 2 && r.tool_choice == API_TOOLS_REQUIRED);
 	static const char *const left[] = { "f", "h" };
 	for (size_t i = 0; i < 2; i++) {
@@ -332,7 +332,7 @@ Test(api_request, reasoning_of_the_history_is_one_text_of_any_name)
 		struct err e = { 0 };
 		struct buf body = { 0 };
 		buf_printf(&body, "{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",%s}]}", rows[i].said);
-		cr_assert_eq(api_request_parse(body.bytes, body.len, &r, &e), 0, "%s: %s", rows[i].said, e.text);
+		cr_assert_eq(api_request_parse(API_CHAT, body.bytes, body.len, &r, &e), 0, "%s: %s", rows[i].said, e.text);
 		const json_t *m = json_array_get(r.messages, 0);
 		const char *thought = json_string_value(json_object_get(m, "reasoning_content"));
 		cr_expect(thought ? rows[i].thought && strcmp(thought, rows[i].thought) == 0 : !rows[i].thought, "%s",
@@ -364,7 +364,7 @@ Test(api_request, a_constraint_arrives_as_text_of_its_kind)
 		struct err e = { 0 };
 		char body[400];
 		int n = snprintf(body, sizeof body, "{" HI ",%s}", rows[i].field);
-		cr_assert_eq(api_request_parse(body, (size_t)n, &r, &e), 0, "%s", e.text);
+		cr_assert_eq(api_request_parse(API_CHAT, body, (size_t)n, &r, &e), 0, "%s", e.text);
 		cr_expect_eq(r.constraint, rows[i].kind, "%s", rows[i].field);
 		cr_expect_str_eq(r.constraint_text.bytes ? r.constraint_text.bytes : "", rows[i].text);
 		api_request_free(&r);
@@ -384,7 +384,7 @@ Test(api_request, arguments_that_are_no_object_are_a_text_in_one)
 			   "{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"c\","
 			   "\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"%s\"}}]}]}",
 			   broken[i]);
-		cr_assert_eq(api_request_parse(b.bytes, b.len, &r, &e), 0, "%s: %s", broken[i], e.text);
+		cr_assert_eq(api_request_parse(API_CHAT, b.bytes, b.len, &r, &e), 0, "%s: %s", broken[i], e.text);
 		const json_t *call = json_array_get(
 			json_object_get(json_array_get(r.messages, 0), "tool_calls"), 0);
 		const json_t *given = json_object_get(json_object_get(call, "function"), "arguments");
@@ -406,7 +406,7 @@ static int parse_many(const char *field, const char *form, int count, const char
 		buf_printf(&b, form, i); /* NOLINT: the forms below */
 	}
 	buf_add_text(&b, end);
-	int code = api_request_parse(b.bytes, b.len, &r, &e);
+	int code = api_request_parse(API_CHAT, b.bytes, b.len, &r, &e);
 	cr_expect(code == 0 || strstr(e.text, "at most"), "%s", e.text);
 	api_request_free(&r);
 	buf_free(&b);
@@ -430,7 +430,7 @@ Test(api_request, values_of_arguments_are_counted_with_the_body)
 			buf_add_text(&b, "]}\"}}");
 		}
 		buf_add_text(&b, "]}]}");
-		int rc = api_request_parse(b.bytes, b.len, &r, &e);
+		int rc = api_request_parse(API_CHAT, b.bytes, b.len, &r, &e);
 		cr_expect_eq(rc, twice ? ERR_INPUT : 0, "%d calls: %s", twice + 1, e.text);
 		cr_expect(!twice || strstr(e.text, "more than 131072 values"), "%s", e.text);
 		api_request_free(&r);

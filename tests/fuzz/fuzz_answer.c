@@ -1,6 +1,6 @@
 /* The input is an answer of another server; its first byte says whether it is a stream and how it is cut.
  * Whole and cut must give the same events, or fail alike. */
-#include "api/api.h"
+#include "api/reader.h"
 
 #include "base/check.h"
 

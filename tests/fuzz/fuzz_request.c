@@ -70,7 +70,7 @@ static void check_written(const struct api_request *r)
 	check(rc == 0 || (rc == ERR_INPUT && r->constraint == API_CONSTRAINT_SCHEMA));
 	if (rc < 0)
 		return buf_free(&once);
-	check(api_request_parse(once.bytes, once.len, &again, &e) == 0);
+	check(api_request_parse(API_CHAT, once.bytes, once.len, &again, &e) == 0);
 	check(api_request_write(&again, &twice, &e) == 0);
 	check(once.len == twice.len && memcmp(once.bytes, twice.bytes, once.len) == 0);
 	api_request_free(&again);
@@ -83,7 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	struct api_request r = {0};
 	struct err e = {0};
-	int code = api_request_parse(bytes, len, &r, &e);
+	int code = api_request_parse(API_CHAT, bytes, len, &r, &e);
 	if (code == 0) {
 		check(r.model && r.model[0]);
 		check_sampling(&r);

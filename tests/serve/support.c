@@ -64,7 +64,7 @@ int served_chat(struct served *s, const char *more, struct serve_chat **out, str
 	char body[8192];
 	snprintf(body, sizeof body,
 		 "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]%s}", more);
-	return serve_chat_open(out, s->service, body, strlen(body),
+	return serve_chat_open(out, s->service, API_CHAT, body, strlen(body),
 			       &(struct serve_caller){ .handle = "someone" }, e);
 }
 

@@ -14,7 +14,7 @@ static void setup(void)
 	static const char body[] =
 		"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}";
 	struct err e;
-	cr_assert_eq(api_request_parse(body, strlen(body), &request, &e), 0);
+	cr_assert_eq(api_request_parse(API_CHAT, body, strlen(body), &request, &e), 0);
 	d = (struct decision){ .client = "",
 			       .body_digest = &zero,
 			       .asked = &request,

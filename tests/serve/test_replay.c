@@ -228,7 +228,7 @@ Test(serve_replay, request_beyond_the_context_is_refused_and_recorded)
 	for (int i = 0; i < 20000; i++)
 		buf_add_text(&b, "word ");
 	buf_add_text(&b, "\"}]}");
-	cr_expect_eq(serve_chat_open(&c, engine, b.bytes, b.len, NULL, &e), ERR_INPUT);
+	cr_expect_eq(serve_chat_open(&c, engine, API_CHAT, b.bytes, b.len, NULL, &e), ERR_INPUT);
 	cr_expect(strstr(e.text, "maximum context length is"), "%s", e.text);
 	cr_expect_str_eq(served_field(&at, "scans")[0] == '[' ? "list" : "none", "list");
 	cr_expect_str_eq(served_retained(&at, "request"), "null");

@@ -45,7 +45,7 @@ Test(serve_steering, tells_who_writes_and_whether_ends_are_fixed)
 		struct buf body = { 0 };
 		buf_printf(&body, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]%s}",
 			   rows[i].more);
-		cr_assert_eq(api_request_parse(body.bytes, body.len, &r, &e), 0, "%s: %s", rows[i].more, e.text);
+		cr_assert_eq(api_request_parse(API_CHAT, body.bytes, body.len, &r, &e), 0, "%s: %s", rows[i].more, e.text);
 		cr_expect_eq(serve_steering(&r), rows[i].steering, "%s: %x", rows[i].more, serve_steering(&r));
 		api_request_free(&r);
 		buf_free(&body);

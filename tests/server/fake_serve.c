@@ -80,10 +80,10 @@ static int refusal(const char *body, struct err *e)
 	return strstr(body, "broken") ? err_set(e, ERR_IO, "secret/path is broken") : 0;
 }
 
-int serve_chat_open(struct serve_chat **out, struct serve_service *s, const void *body, size_t len,
-		    const struct serve_caller *by, struct err *e)
+int serve_chat_open(struct serve_chat **out, struct serve_service *s, enum api_shape shape,
+		    const void *body, size_t len, const struct serve_caller *by, struct err *e)
 {
-	(void)s;
+	(void)s, (void)shape;
 	char *text = len ? strndup(body, len) : strdup("");
 	int r = refusal(text, e);
 	pthread_mutex_lock(&share_lock);

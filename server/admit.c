@@ -1,0 +1,113 @@
+/* What the head of a request alone decides: whether there is such a route, whether its caller may
+ * use it, the method, the type of the body. */
+#include "server/answers.h"
+#include "server/routes.h"
+#include "base/text.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* NULL: no such route. */
+static const struct route *find_route(const char *path)
+{
+	const struct route *r;
+	for (size_t i = 0; (r = server_route_at(i)) != NULL; i++)
+		if (r->is_prefix ? text_starts(path, r->path) && path[strlen(r->path)]
+				 : strcmp(path, r->path) == 0)
+			return r;
+	return NULL;
+}
+
+int server_route_refuses(enum need need, bool asks_for_tokens, const struct caller *caller)
+{
+	if (need == NEED_OPEN || (need == NEED_TOKEN && !asks_for_tokens))
+		return 0;
+	if (asks_for_tokens && !caller)
+		return 401;
+	bool is_admin = caller && (caller->permissions & CALLER_ADMIN);
+	return need == NEED_ADMIN && !is_admin ? 403 : 0;
+}
+
+/* 1: x->caller holds the token that was sent, 0: none or an unknown one, or an ERR_* code. */
+static int find_caller(struct exchange *x)
+{
+	const struct server_options *o = &x->s->limits;
+	struct head_slice v = x->request.field[HEAD_AUTHORIZATION];
+	if (!o->known || v.len < 7 || strncasecmp(v.bytes, "Bearer ", 7) != 0)
+		return 0;
+	struct digest d = digest_of(v.bytes + 7, v.len - 7);
+	struct caller caller = { 0 };
+	int rc = o->known(o->known_ctx, &d, &caller);
+	if (rc > 0)
+		x->caller = caller;
+	return rc;
+}
+
+/* The status that refuses the caller, or 0. */
+static int check_caller(struct exchange *x)
+{
+	if (x->route->need == NEED_OPEN)
+		return 0;
+	int rc = find_caller(x);
+	if (rc < 0)
+		return api_error_status(rc);
+	return server_route_refuses(x->route->need, x->s->limits.known != NULL,
+				    rc > 0 ? &x->caller : NULL);
+}
+
+static int refuse_caller(struct exchange *x, int status)
+{
+	static const char *const ask[] = { "WWW-Authenticate", "Bearer", NULL };
+	struct api_error error = { .status = 401,
+				   .message = "a valid bearer token is required",
+				   .code = "invalid_api_key" };
+	if (status == 401)
+		return server_respond_error(x, &error, ask);
+	return server_answer_error(x, status,
+				   status == 403 ? "this token may not do that"
+						 : "tokens cannot be checked now: try again");
+}
+
+static bool is_method_taken(const struct exchange *x)
+{
+	const char *method = x->request.method, *taken = x->route->method;
+	return strcmp(method, taken) == 0 ||
+	       (strcmp(method, "HEAD") == 0 && strcmp(taken, "GET") == 0);
+}
+
+static bool is_json(struct head_slice type)
+{
+	static const char json[] = "application/json";
+	size_t n = sizeof json - 1;
+	return type.len >= n && strncasecmp(type.bytes, json, n) == 0 &&
+	       (type.len == n || strchr("; \t", type.bytes[n]));
+}
+
+static int refuse_by_head(struct exchange *x, int status)
+{
+	const char *const allow[] = { "Allow", x->route ? x->route->method : "", NULL };
+	x->keeps = false; /* its body, if any, is not read */
+	struct api_error method = { .status = 405, .message = "method not allowed" };
+	if (!x->route)
+		TRY(server_answer_error(x, 404,
+					"no such route; there are POST /v1/chat/completions, "
+					"GET /v1/models, GET /v1/receipts/ID and GET /health"));
+	else if (status)
+		TRY(refuse_caller(x, status));
+	else if (!is_method_taken(x))
+		TRY(server_respond_error(x, &method, allow));
+	else
+		TRY(server_answer_error(x, 415, "expected Content-Type: application/json"));
+	return 1;
+}
+
+int server_route_admit(struct exchange *x)
+{
+	x->route = find_route(x->request.path);
+	x->rest = x->route ? x->request.path + strlen(x->route->path) : "";
+	int status = x->route ? check_caller(x) : 404;
+	bool ok = status == 0 && is_method_taken(x) &&
+		  (strcmp(x->request.method, "POST") != 0 || is_json(x->request.field[HEAD_TYPE]));
+	return ok ? 0 : refuse_by_head(x, status);
+}

@@ -1,0 +1,97 @@
+/* Answers that take no engine: health, models, receipts. */
+#include "server/answers.h"
+#include "base/text.h"
+#include "serve/serve.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int server_answer_json(struct exchange *x, struct buf *body, const char *const *field)
+{
+	int rc =
+		server_respond_whole(x, &(struct response){ 200, "application/json", field }, body);
+	buf_free(body);
+	return rc;
+}
+
+int server_answer_error(struct exchange *x, int status, const char *message)
+{
+	struct api_error error = { .status = status, .message = message };
+	return server_respond_error(x, &error, NULL);
+}
+
+/* 503 while nothing can be answered: a balancer asks elsewhere then. */
+int server_answer_health(struct exchange *x)
+{
+	struct buf body = { 0 };
+	struct err err = { 0 };
+	if (atomic_load(&x->s->stopping))
+		return server_answer_error(x, 503, "shutting down");
+	if (serve_service_ready(x->s->service, &err) < 0)
+		return server_answer_error(x, 503, err.text);
+	buf_add_text(&body, "{\"status\":\"ok\"}\n");
+	return server_answer_json(x, &body, NULL);
+}
+
+static void add_model(struct buf *out, const struct serve_service *s)
+{
+	const char *model = serve_service_model(s);
+	buf_add_text(out, "{\"id\":");
+	text_json_string(out, model, strlen(model));
+	buf_printf(out, ",\"object\":\"model\",\"created\":%lld,\"owned_by\":\"hallmark\"}",
+		   (long long)serve_service_created(s));
+}
+
+int server_answer_models(struct exchange *x)
+{
+	struct buf body = { 0 };
+	buf_add_text(&body, "{\"object\":\"list\",\"data\":[");
+	add_model(&body, x->s->service);
+	buf_add_text(&body, "]}\n");
+	return server_answer_json(x, &body, NULL);
+}
+
+/* The rest of the path is the name, slashes too. */
+int server_answer_model(struct exchange *x)
+{
+	struct buf body = { 0 };
+	char message[400];
+	if (strcmp(x->rest, serve_service_model(x->s->service)) == 0) {
+		add_model(&body, x->s->service);
+		buf_add_byte(&body, '\n');
+		return server_answer_json(x, &body, NULL);
+	}
+	snprintf(message, sizeof message, "no model \"%.200s\" here; this server has \"%.100s\"",
+		 x->rest, serve_service_model(x->s->service));
+	struct api_error error = { 404, message, "model_not_found", "model" };
+	return server_respond_error(x, &error, NULL);
+}
+
+static bool is_receipt_id(const char *s)
+{
+	size_t len = strlen(s);
+	for (size_t i = 0; i < len; i++)
+		if (!strchr("-_./", s[i]) && !(s[i] >= '0' && s[i] <= '9') &&
+		    !(s[i] >= 'a' && s[i] <= 'z') && !(s[i] >= 'A' && s[i] <= 'Z'))
+			return false;
+	return len > 0 && len <= 128;
+}
+
+int server_answer_receipt(struct exchange *x)
+{
+	static const struct response text = { 200, "text/plain; charset=utf-8", NULL };
+	struct buf body = { 0 };
+	struct err err = { 0 };
+	if (!is_receipt_id(x->rest))
+		return server_answer_error(x, 404, "no such receipt");
+	int rc = serve_service_receipt(x->s->service, x->rest, &body, &err);
+	int status = rc < 0 ? api_error_status(rc) : 200;
+	if (status == 500) {
+		fprintf(stderr, "hallmark: receipt %s: %s\n", x->rest, err.text);
+		err_set(&err, rc, "internal error: %s", err_name(rc));
+	}
+	rc = rc < 0 ? server_answer_error(x, status, err.text)
+		    : server_respond_whole(x, &text, &body);
+	buf_free(&body);
+	return rc;
+}

@@ -1,0 +1,18 @@
+/* Private: what the routes answer. */
+#ifndef SERVER_ANSWERS_H
+#define SERVER_ANSWERS_H
+
+#include "server/respond.h"
+
+/* As struct route's answer. */
+int server_answer_health(struct exchange *x) MUST_USE;
+int server_answer_models(struct exchange *x) MUST_USE;
+int server_answer_model(struct exchange *x) MUST_USE;
+int server_answer_chat(struct exchange *x) MUST_USE; /* in every shape (chat.c) */
+int server_answer_receipt(struct exchange *x) MUST_USE;
+
+/* 200 with this document, which is freed. */
+int server_answer_json(struct exchange *x, struct buf *body, const char *const *field) MUST_USE;
+int server_answer_error(struct exchange *x, int status, const char *message) MUST_USE;
+
+#endif
