@@ -166,6 +166,7 @@ KILLS ?= 2000
 crash: $(BUILD)/hallmark $(BUILD)/test/audit
 	@tests/crash/run $(BUILD) all
 	@tests/crash/streams $(BUILD)
+	@tests/crash/load $(BUILD)
 	@CRASH_KILLS=$(KILLS) $(BUILD)/test/audit --filter '*/kill_at_any_moment*'
 bench: $(BENCHES)
 	@for b in $^; do $$b || exit 1; done
