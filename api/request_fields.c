@@ -114,12 +114,9 @@ enum neutral {
 	IS_EMPTY = 32, /* "", [], {} */
 };
 
-static const struct field {
-	const char *name;
-	api_field_reader *read;
-} fields[] = {
+/* Of chat completions and completions alike. */
+static const struct api_field shared_fields[] = {
 	{ "model", read_model },
-	{ "messages", api_read_messages },
 	{ "stream", read_stream },
 	{ "stream_options", read_stream_options },
 	/* how tokens are drawn */
@@ -136,7 +133,6 @@ static const struct field {
 	{ "random_seed", api_read_seed }, /* Mistral */
 	{ "do_sample", api_read_do_sample },
 	{ "max_tokens", api_read_tokens_max },
-	{ "max_completion_tokens", api_read_completion_max },
 	{ "max_new_tokens", api_read_tokens_max },
 	{ "n_predict", api_read_predict },
 	{ "min_tokens", api_read_tokens_min },
@@ -145,14 +141,7 @@ static const struct field {
 	{ "stop_sequences", api_read_stop },
 	{ "stop_token_ids", api_read_stop_ids },
 	{ "bad_words", api_read_ban },
-	{ "logprobs", api_read_logprobs },
-	{ "top_logprobs", api_read_top_logprobs },
-	/* tools, and what an answer must match */
-	{ "tools", api_read_tools },
-	{ "tool_choice", api_read_tool_choice },
-	{ "parallel_tool_calls", api_read_parallel },
-	{ "functions", api_read_functions },
-	{ "function_call", api_read_function_call },
+	/* what an answer must match */
 	{ "response_format", api_read_response_format },
 	{ "structured_outputs", api_read_structured },
 	{ "guided_json", api_read_guided_json },
@@ -163,15 +152,6 @@ static const struct field {
 	{ "guided_grammar", api_read_guided_grammar },
 	{ "grammar", api_read_guided_grammar },
 	{ "ebnf", api_read_guided_grammar },
-	/* the template's switches */
-	{ "chat_template_kwargs", api_read_kwargs },
-	{ "reasoning_effort", api_read_effort },
-	{ "reasoning", api_read_reasoning },
-	{ "thinking", api_read_thinking },
-	{ "enable_thinking", api_read_enable },
-	{ "think", api_read_think },
-	{ "thinking_budget", api_read_budget },
-	{ "include_reasoning", api_read_include },
 	/* taken without effect, and checked */
 	{ "user", ignore_string },
 	{ "safety_identifier", ignore_string },
@@ -182,6 +162,36 @@ static const struct field {
 	{ "modalities", read_modalities },
 	/* other ways of drawing */
 	{ "best_of", read_best_of },
+	{ NULL, NULL },
+};
+
+static const struct api_field chat_fields[] = {
+	{ "messages", api_read_messages },
+	{ "max_completion_tokens", api_read_completion_max },
+	{ "logprobs", api_read_logprobs },
+	{ "top_logprobs", api_read_top_logprobs },
+	{ "tools", api_read_tools },
+	{ "tool_choice", api_read_tool_choice },
+	{ "parallel_tool_calls", api_read_parallel },
+	{ "functions", api_read_functions },
+	{ "function_call", api_read_function_call },
+	/* the template's switches */
+	{ "chat_template_kwargs", api_read_kwargs },
+	{ "reasoning_effort", api_read_effort },
+	{ "reasoning", api_read_reasoning },
+	{ "thinking", api_read_thinking },
+	{ "enable_thinking", api_read_enable },
+	{ "think", api_read_think },
+	{ "thinking_budget", api_read_budget },
+	{ "include_reasoning", api_read_include },
+	{ NULL, NULL },
+};
+
+/* What a shape takes: its own fields, which count first, and shared ones. */
+static const struct {
+	const struct api_field *own, *shared;
+} taken[API_SHAPES] = {
+	[API_CHAT] = { chat_fields, shared_fields },
 };
 
 /* Taken with a value that changes nothing. */
@@ -323,14 +333,21 @@ static int read_other(struct api_request *r, const char *name, const json_t *v, 
 	return api_read_note(r, name, e);
 }
 
+static const struct api_field *find_field(const struct api_field *f, const char *name)
+{
+	while (f && f->name && strcmp(f->name, name) != 0)
+		f++;
+	return f && f->name ? f : NULL;
+}
+
 int api_read_field(struct api_request *r, const char *name, const json_t *v, struct err *e)
 {
-	size_t i = 0, count = sizeof fields / sizeof *fields;
-	while (i < count && strcmp(fields[i].name, name) != 0)
-		i++;
-	if (i == count)
+	const struct api_field *f = find_field(taken[r->shape].own, name);
+	if (!f)
+		f = find_field(taken[r->shape].shared, name);
+	if (!f)
 		return read_other(r, name, v, e);
-	int rc = fields[i].read(r, fields[i].name, v, e);
+	int rc = f->read(r, f->name, v, e);
 	if (rc < 0 && e && !e->at[0])
 		err_at(e, rc, e->kind, "%s", name);
 	return rc;

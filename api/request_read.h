@@ -59,8 +59,13 @@ api_field_reader api_read_response_format, api_read_guided_json, api_read_guided
 api_field_reader api_read_kwargs, api_read_effort, api_read_reasoning, api_read_thinking,
 	api_read_think, api_read_enable, api_read_budget, api_read_include;
 int api_read_switches_done(struct api_request *r, struct err *e) MUST_USE;
-/* request_fields.c: the reader that the field has; v is not null. */
+/* request_fields.c: the reader that the field has in this shape; v is not null. */
 api_field_reader api_read_field;
+/* The fields that one shape alone has, or has in its own way; ends with a NULL name. */
+struct api_field {
+	const char *name;
+	api_field_reader *read;
+};
 /* What only the whole request shows: tool_choice without tools, two constraints, ... */
 int api_read_together(struct api_request *r, struct err *e) MUST_USE;
 

@@ -90,6 +90,13 @@ struct answer_model {
 	const struct model_generation *generation; /* its sampling defaults; NULL: none */
 };
 
+/* A conversation whose prompt is wanted, and no answer. */
+struct answer_prompt {
+	const json_t *messages, *tools, *kwargs; /* tools, kwargs NULL: none */
+	bool generation; /* as far as where the answer begins */
+	int64_t now_us;  /* the clock of the chat template */
+};
+
 /* self is the answerer's own; many threads open answers, one thread at a time uses an answer. */
 struct answerer {
 	const char *backend; /* the record's word for it */
@@ -111,6 +118,15 @@ struct answerer {
 	void (*cancel)(struct answer *a);
 	void (*close)(struct answer *a); /* NULL is fine */
 	void (*free)(void *self);        /* all answers are closed */
+	/* Texts and ids (uint32_t each) without an answer, appended; all three NULL: there is no
+	 * tokenizer here. prompt: text and ids may be NULL. encode: control tokens in the text are
+	 * recognised where `special` says so, post: those of the post-processor are added. */
+	int (*prompt)(void *self, const struct answer_prompt *q, struct buf *text, struct buf *ids,
+		      struct err *e) MUST_USE;
+	int (*encode)(void *self, const char *text, size_t len, bool special, bool post,
+		      struct buf *ids, struct err *e) MUST_USE;
+	int (*decode)(void *self, const uint32_t *id, size_t count, struct buf *out,
+		      struct err *e) MUST_USE;
 };
 
 #define ANSWER_TOP 20

@@ -310,6 +310,9 @@ const struct answerer serve_engine_answerer = {
 	.cancel = engine_answer_cancel,
 	.close = engine_answer_close,
 	.free = serve_engine_free,
+	.prompt = serve_engine_render,
+	.encode = serve_engine_encode,
+	.decode = serve_engine_decode,
 };
 
 int serve_check(const char *dir, struct err *e)

@@ -56,6 +56,14 @@ struct answer {
 	unsigned choices; /* that were begun */
 };
 
+/* As the answerer's prompt, encode and decode (engine_text.c). */
+int serve_engine_render(void *self, const struct answer_prompt *q, struct buf *text,
+			struct buf *ids, struct err *e) MUST_USE;
+int serve_engine_encode(void *self, const char *text, size_t len, bool special, bool post,
+			struct buf *ids, struct err *e) MUST_USE;
+int serve_engine_decode(void *self, const uint32_t *id, size_t count, struct buf *out,
+			struct err *e) MUST_USE;
+
 /* Prompt, syntax, biases and constraint. */
 int serve_engine_prompt(struct answer *a, struct err *e) MUST_USE;
 

@@ -100,6 +100,23 @@ void serve_chat_close(struct serve_chat *c);
 int serve_service_receipt(struct serve_service *s, const char *id, struct buf *out,
 			  struct err *e) MUST_USE;
 
+/* ---- texts and tokens, without an answer: nothing is filtered or recorded ---- */
+
+/* The prompt of a request of messages as its model gets it where no rule changes it, appended: the
+ * rendered text, and its ids (uint32_t each); either may be NULL. generation: as far as where the
+ * answer begins. ERR_UNSUPPORTED, here and below: the model is not computed here. */
+int serve_prompt(const struct serve_service *s, const struct api_request *q, bool generation,
+		 struct buf *text, struct buf *ids, struct err *e) MUST_USE;
+/* Ids of a text, appended. special: control tokens in it are recognised; post: the tokenizer adds
+ * those of its post-processor (a bos). */
+int serve_encode(const struct serve_service *s, const char *text, size_t len, bool special,
+		 bool post, struct buf *ids, struct err *e) MUST_USE;
+/* The text of ids, appended, control tokens too; it may end within a character. ERR_INPUT: an id
+ * that is none. */
+int serve_decode(const struct serve_service *s, const uint32_t *id, size_t count, struct buf *out,
+		 struct err *e) MUST_USE;
+uint32_t serve_service_context(const struct serve_service *s); /* tokens; 0: unknown */
+
 /* ---- replay ---- */
 
 struct serve_replay_options {

@@ -1,0 +1,40 @@
+/* Texts and tokens of a served model, without an answer: nothing is drawn, filtered or recorded.
+ * What they cost a server is one place: here. */
+#include "serve/service.h"
+
+static int no_tokenizer(struct err *e)
+{
+	return err_set(e, ERR_UNSUPPORTED, "not available in this version: the tokens of a model "
+					   "that is not computed here");
+}
+
+int serve_prompt(const struct serve_service *s, const struct api_request *q, bool generation,
+		 struct buf *text, struct buf *ids, struct err *e)
+{
+	const struct answer_prompt wanted = { .messages = q->messages,
+					      .tools = q->tools,
+					      .kwargs = q->template_kwargs,
+					      .generation = generation,
+					      .now_us = env_now_us(flow_env(s->flow)) };
+	return s->who->prompt ? s->who->prompt(s->self, &wanted, text, ids, e) : no_tokenizer(e);
+}
+
+int serve_encode(const struct serve_service *s, const char *text, size_t len, bool special,
+		 bool post, struct buf *ids, struct err *e)
+{
+	return s->who->encode ? s->who->encode(s->self, text, len, special, post, ids, e)
+			      : no_tokenizer(e);
+}
+
+int serve_decode(const struct serve_service *s, const uint32_t *id, size_t count, struct buf *out,
+		 struct err *e)
+{
+	return s->who->decode ? s->who->decode(s->self, id, count, out, e) : no_tokenizer(e);
+}
+
+uint32_t serve_service_context(const struct serve_service *s)
+{
+	struct answer_model model = { 0 };
+	s->who->model(s->self, &model);
+	return model.context_max;
+}
