@@ -30,20 +30,32 @@ int64_t serve_service_created(const struct serve_service *s)
 	return 1700000000;
 }
 
-int serve_service_ready(struct serve_service *s, struct err *e)
+struct serve_service *serve_host_at(const struct serve_host *h, size_t i)
 {
-	(void)s, (void)e;
+	static char one;
+	(void)h;
+	return i == 0 ? (struct serve_service *)&one : NULL;
+}
+
+struct serve_service *serve_host_find(const struct serve_host *h, const char *model)
+{
+	return strcmp(model, "m") == 0 ? serve_host_at(h, 0) : NULL;
+}
+
+int serve_host_ready(struct serve_host *h, struct err *e)
+{
+	(void)h, (void)e;
 	return 0;
 }
 
-void serve_service_drain(struct serve_service *s) { (void)s; }
+void serve_host_drain(struct serve_host *h) { (void)h; }
 
-int serve_chat_open(struct serve_chat **out, struct serve_service *s, enum api_shape shape,
+int serve_chat_open(struct serve_chat **out, struct serve_host *h, enum api_shape shape,
 		    const void *body, size_t len, const struct serve_caller *by, struct err *e)
 {
 	static const char streams[] = "\"stream\":true";
 	struct serve_chat *c = calloc(1, sizeof *c);
-	(void)s, (void)by, (void)shape;
+	(void)h, (void)by, (void)shape;
 	if (!c)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	c->request.n = 1;
@@ -62,6 +74,12 @@ const char *serve_chat_record(const struct serve_chat *c)
 {
 	(void)c;
 	return "w/7";
+}
+
+const char *serve_chat_model(const struct serve_chat *c)
+{
+	(void)c;
+	return "m";
 }
 
 const struct api_request *serve_chat_request(const struct serve_chat *c) { return &c->request; }
@@ -103,9 +121,9 @@ void serve_chat_close(struct serve_chat *c)
 	free(c);
 }
 
-int serve_service_receipt(struct serve_service *s, const char *id, struct buf *out, struct err *e)
+int serve_host_receipt(struct serve_host *h, const char *id, struct buf *out, struct err *e)
 {
-	(void)s, (void)id, (void)out;
+	(void)h, (void)id, (void)out;
 	return err_set(e, ERR_NOTFOUND, "no receipts here");
 }
 

@@ -67,6 +67,9 @@ int cli_signed(struct cli *c, const char *name, int64_t *out) MUST_USE;
 int cli_size(struct cli *c, const char *name, uint64_t *out) MUST_USE;
 /* How the engine is to compute, from the options of `serve` and `run` (cmd_serve.c). */
 int cli_compute(struct cli *c, struct serve_options *out) MUST_USE;
+/* Load the models that the operands and options of `serve` name, with `all` for what they share
+ * (serve_models.c). */
+int cli_models_add(struct cli *c, const struct serve_options *all, struct serve_host *h) MUST_USE;
 
 /* How to open the state folder, as the options say; without a passphrase. */
 struct flow_options cli_flow_options(const struct cli *c, bool read_only);

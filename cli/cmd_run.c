@@ -105,7 +105,7 @@ static int print_end(struct printing *p, const json_t *result)
 }
 
 /* Print the answer as it comes; answer collects it for the next turn. */
-static int ask(struct cli *c, struct serve_service *s, json_t *messages, struct buf *answer)
+static int ask(struct cli *c, struct serve_host *h, json_t *messages, struct buf *answer)
 {
 	struct printing p = { .c = c, .terminal = isatty(STDOUT_FILENO) };
 	struct buf body = { 0 };
@@ -113,7 +113,7 @@ static int ask(struct cli *c, struct serve_service *s, json_t *messages, struct 
 	struct api_piece piece;
 	int rc = request_body(c, messages, &body);
 	if (rc == 0)
-		rc = serve_chat_open(&chat, s, API_CHAT, body.bytes, body.len, NULL, &c->err);
+		rc = serve_chat_open(&chat, h, API_CHAT, body.bytes, body.len, NULL, &c->err);
 	while (rc == 0 && (rc = serve_chat_next(chat, &piece, &c->err)) == SERVE_TEXT)
 		rc = print_piece(&p, &piece);
 	if (rc == SERVE_END)
@@ -134,12 +134,12 @@ static int add_turn(struct cli *c, json_t *messages, const char *role, const cha
 }
 
 /* A message that a rule blocked is taken back, or it would block every one after it. */
-static int turn(struct cli *c, struct serve_service *s, json_t *messages, const struct buf *line)
+static int turn(struct cli *c, struct serve_host *h, json_t *messages, const struct buf *line)
 {
 	struct buf answer = { 0 };
 	int rc = add_turn(c, messages, "user", line->bytes, line->len);
 	if (rc == 0)
-		rc = ask(c, s, messages, &answer);
+		rc = ask(c, h, messages, &answer);
 	if (rc == 0 && answer.len)
 		rc = add_turn(c, messages, "assistant", answer.bytes, answer.len);
 	else if (rc == 0)
@@ -148,7 +148,7 @@ static int turn(struct cli *c, struct serve_service *s, json_t *messages, const 
 	return rc < 0 || c->json ? rc : cli_write(c, "\n", 1);
 }
 
-static int chat_loop(struct cli *c, struct serve_service *s, json_t *messages)
+static int chat_loop(struct cli *c, struct serve_host *h, json_t *messages)
 {
 	struct buf line = { 0 };
 	int rc;
@@ -158,11 +158,30 @@ static int chat_loop(struct cli *c, struct serve_service *s, json_t *messages)
 			fputs("> ", stderr);
 		rc = cli_line(c, &line);
 		if (rc > 0 && line.len) {
-			int said = turn(c, s, messages, &line);
+			int said = turn(c, h, messages, &line);
 			rc = said < 0 ? said : rc;
 		}
 	} while (rc > 0);
 	buf_free(&line);
+	return rc;
+}
+
+static int run(struct cli *c, struct serve_host *h)
+{
+	struct buf answer = { 0 };
+	json_t *messages = json_array();
+	int rc = 0;
+	if (c->operands == 2) {
+		rc = add_turn(c, messages, "user", c->operand[1], strlen(c->operand[1]));
+		if (rc == 0)
+			rc = ask(c, h, messages, &answer);
+		if (rc == 0 && !c->json)
+			rc = cli_write(c, "\n", 1);
+	} else {
+		rc = chat_loop(c, h, messages);
+	}
+	buf_free(&answer);
+	json_decref(messages);
 	return rc;
 }
 
@@ -174,30 +193,20 @@ int cmd_run(struct cli *c)
 				   .sampling = cli_value(c, "sampling"),
 				   .unsigned_ok = cli_has(c, "unsigned") };
 	struct flow *f;
-	struct serve_service *s;
+	struct serve_host *h = NULL;
 	TRY(cli_operands(c, 1, 2));
 	TRY(cli_compute(c, &o));
 	o.ref = c->operand[0];
 	o.adapter = cli_value(c, "adapter");
 	TRY(cli_open(c, false, &f));
-	int rc = serve_service_open(&s, f, &o, &c->err);
+	int rc = serve_host_open(&h, f, &c->err);
+	if (rc == 0)
+		rc = serve_host_add(h, &o, &c->err);
 	if (rc == 0) {
-		cli_notes(c, serve_service_notes(s));
-		json_t *messages = json_array();
-		struct buf answer = { 0 };
-		if (c->operands == 2) {
-			rc = add_turn(c, messages, "user", c->operand[1], strlen(c->operand[1]));
-			if (rc == 0)
-				rc = ask(c, s, messages, &answer);
-			if (rc == 0 && !c->json)
-				rc = cli_write(c, "\n", 1);
-		} else {
-			rc = chat_loop(c, s, messages);
-		}
-		buf_free(&answer);
-		json_decref(messages);
-		serve_service_close(s);
+		cli_notes(c, serve_service_notes(serve_host_at(h, 0)));
+		rc = run(c, h);
 	}
+	serve_host_close(h);
 	flow_close(f);
 	return rc;
 }

@@ -16,17 +16,24 @@ static void on_signal(int number)
 		server_stop(s);
 }
 
-static int serve(struct cli *c, struct serve_service *service, const char *listen)
+static void say_what(const struct serve_host *h, const char *address)
+{
+	const struct serve_service *s;
+	for (size_t i = 0; (s = serve_host_at(h, i)); i++)
+		fprintf(stderr, "%s%s", i ? ", " : "hallmark: serving ", serve_service_model(s));
+	fprintf(stderr, "\nlistening on http://%s\n", address);
+}
+
+static int serve(struct cli *c, struct serve_host *h, const char *listen)
 {
 	struct server_options o = { .address = listen, .env = &c->env };
 	struct server *s;
-	TRY(server_open(&s, service, &o, &c->err));
+	TRY(server_open(&s, h, &o, &c->err));
 	running = s;
 	struct sigaction act = { .sa_handler = on_signal };
 	sigaction(SIGINT, &act, NULL);
 	sigaction(SIGTERM, &act, NULL);
-	fprintf(stderr, "hallmark: serving %s\nlistening on http://%s\n",
-		serve_service_model(service), server_address(s));
+	say_what(h, server_address(s));
 	int rc = server_run(s, &c->err);
 	running = NULL;
 	server_close(s);
@@ -67,33 +74,33 @@ static void open_door(struct cli *c, struct flow *f)
 			why.text);
 }
 
+static int serve_models(struct cli *c, const struct serve_options *o, struct serve_host *h)
+{
+	TRY(cli_models_add(c, o, h));
+	if (!cli_has(c, "policy") && !c->quiet)
+		fputs("hallmark: no policy given: nothing is filtered, and every record says so\n",
+		      stderr);
+	return serve(c, h, cli_value(c, "listen"));
+}
+
 int cmd_serve(struct cli *c)
 {
-	struct serve_options o = { .model_name = cli_value(c, "name"),
-				   .policy = cli_value(c, "policy"),
-				   .key = cli_value(c, "key"),
+	struct serve_options o = { .key = cli_value(c, "key"),
 				   .sampling = cli_value(c, "sampling"),
 				   .unsigned_ok = cli_has(c, "unsigned") };
 	struct flow *f;
-	struct serve_service *service;
-	TRY(cli_operands(c, 1, 1));
+	struct serve_host *h = NULL;
+	TRY(cli_operands(c, 1, CLI_OPERANDS_MAX));
 	TRY(cli_compute(c, &o));
 	TRY(bounded(c, "context", UINT32_MAX, &o.context_max));
 	TRY(bounded(c, "request-timeout", 86400, &o.timeout_s));
-	o.ref = c->operand[0];
-	o.adapter = cli_value(c, "adapter");
 	c->alone = true;
 	TRY(cli_open(c, false, &f));
 	open_door(c, f);
-	int rc = serve_service_open(&service, f, &o, &c->err);
-	if (rc == 0) {
-		cli_notes(c, serve_service_notes(service));
-		if (!o.policy && !c->quiet)
-			fputs("hallmark: no policy given: nothing is filtered, and every record says so\n",
-			      stderr);
-		rc = serve(c, service, cli_value(c, "listen"));
-		serve_service_close(service);
-	}
+	int rc = serve_host_open(&h, f, &c->err);
+	if (rc == 0)
+		rc = serve_models(c, &o, h);
+	serve_host_close(h);
 	flow_close(f);
 	return rc;
 }

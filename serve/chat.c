@@ -39,7 +39,37 @@ static int name_chat(struct serve_chat *c, struct err *e)
 static int parse(struct serve_chat *c, const void *body, size_t len, struct err *e)
 {
 	c->body_digest = digest_of(body, len);
-	TRY(api_request_parse(c->given.shape, body, len, &c->request, e));
+	return api_request_parse(c->given.shape, body, len, &c->request, e);
+}
+
+static bool may_use(const struct serve_caller *by, const struct serve_service *s)
+{
+	return !by || !by->allows || by->allows(by->allows_ctx, serve_service_model(s));
+}
+
+/* A model that the caller may not use is not there for it. */
+static int find_service(struct serve_chat *c, const struct serve_host *h,
+			const struct serve_caller *by, struct err *e)
+{
+	struct buf known = { 0 };
+	const struct serve_service *s;
+	c->service = serve_host_find(h, c->request.model);
+	if (c->service && may_use(by, c->service))
+		return 0;
+	c->service = NULL;
+	for (size_t i = 0; (s = serve_host_at(h, i)); i++)
+		if (may_use(by, s))
+			buf_printf(&known, "%s\"%s\"", known.len ? ", " : "",
+				   serve_service_model(s));
+	int rc = err_set(e, ERR_NOTFOUND, "no model \"%.200s\" here; this server has %s",
+			 c->request.model, known.len ? known.bytes : "none for you");
+	buf_free(&known);
+	return err_at(e, rc, "model_not_found", "model");
+}
+
+/* What the request leaves out, and what a replay knows of it. */
+static int complete(struct serve_chat *c, struct err *e)
+{
 	if (c->given.given) {
 		json_decref(c->request.without_effect);
 		c->request.without_effect = json_incref(c->given.without_effect);
@@ -50,12 +80,6 @@ static int parse(struct serve_chat *c, const void *body, size_t len, struct err 
 		TRY(serve_defaults_apply(serve_generation(c->service), &c->request, &c->from_model,
 					 e));
 	}
-	if (c->service->recording && strcmp(c->request.model, c->service->model_name) != 0)
-		return err_at(e,
-			      err_set(e, ERR_NOTFOUND,
-				      "no model \"%.200s\" here; this server has \"%s\"",
-				      c->request.model, c->service->model_name),
-			      "model_not_found", "model");
 	return serve_notes_init(&c->notes, serve_keeps(c->service) != POLICY_FULL, e);
 }
 
@@ -141,7 +165,8 @@ static void chat_free(struct serve_chat *c)
 	for (unsigned i = 0; i < c->choices; i++)
 		serve_completion_free(&c->choice[i]);
 	serve_decision_free(&c->decision);
-	c->service->who->close(c->answer);
+	if (c->answer)
+		c->service->who->close(c->answer);
 	api_request_free(&c->request);
 	json_decref(c->messages);
 	json_decref(c->tools);
@@ -174,41 +199,58 @@ static int check_size(const struct serve_chat *c, const struct serve_caller *by,
 		       by->tokens_most);
 }
 
+/* The service is known; from its naming on every way out leaves a record. */
+static int admit(struct serve_chat *c, const struct serve_caller *by, struct err *e)
+{
+	TRY(complete(c, e));
+	TRY(check_size(c, by, e));
+	TRY(name_chat(c, e));
+	int rc = begin(c, e);
+	if (rc < 0)
+		abandon(c, "error", "error");
+	return rc;
+}
+
+static int chat_new(struct serve_chat **out, const struct serve_caller *by,
+		    const struct serve_chat_given *given, struct err *e)
+{
+	struct serve_chat *c = *out = calloc(1, sizeof *c);
+	if (!c)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	c->given = *given;
+	if (by)
+		set_caller(c, by);
+	return 0;
+}
+
+/* *out is the chat, or nothing where opening failed. */
+static int opened(struct serve_chat **out, int rc)
+{
+	if (rc < 0) {
+		chat_free(*out);
+		*out = NULL;
+	}
+	return rc;
+}
+
 int serve_chat_open_given(struct serve_chat **out, struct serve_service *s, const void *body,
 			  size_t len, const struct serve_caller *by,
 			  const struct serve_chat_given *given, struct err *e)
 {
-	struct serve_chat *c = calloc(1, sizeof *c);
-	*out = NULL;
-	if (!c)
-		return err_set(e, ERR_NOMEM, "out of memory");
-	c->service = s;
-	c->given = *given;
-	if (by)
-		set_caller(c, by);
-	int rc = parse(c, body, len, e);
-	if (rc == 0)
-		rc = check_size(c, by, e);
-	if (rc == 0)
-		rc = name_chat(c, e);
-	if (rc == 0) {
-		rc = begin(c, e);
-		if (rc < 0)
-			abandon(c, "error", "error");
-	}
-	if (rc < 0) {
-		chat_free(c);
-		return rc;
-	}
-	*out = c;
-	return 0;
+	TRY(chat_new(out, by, given, e));
+	(*out)->service = s;
+	int rc = parse(*out, body, len, e);
+	return opened(out, rc < 0 ? rc : admit(*out, by, e));
 }
 
-int serve_chat_open(struct serve_chat **out, struct serve_service *s, enum api_shape shape,
+int serve_chat_open(struct serve_chat **out, struct serve_host *h, enum api_shape shape,
 		    const void *body, size_t len, const struct serve_caller *by, struct err *e)
 {
-	return serve_chat_open_given(out, s, body, len, by,
-				     &(struct serve_chat_given){ .shape = shape }, e);
+	TRY(chat_new(out, by, &(struct serve_chat_given){ .shape = shape }, e));
+	int rc = parse(*out, body, len, e);
+	if (rc == 0)
+		rc = find_service(*out, h, by, e);
+	return opened(out, rc < 0 ? rc : admit(*out, by, e));
 }
 
 /* ---- output ---- */
@@ -313,5 +355,6 @@ void serve_chat_close(struct serve_chat *c)
 const char *serve_chat_id(const struct serve_chat *c) { return c->id; }
 const char *serve_chat_record(const struct serve_chat *c) { return c->record; }
 const struct api_request *serve_chat_request(const struct serve_chat *c) { return &c->request; }
+const char *serve_chat_model(const struct serve_chat *c) { return c->service->model_name; }
 int64_t serve_chat_created(const struct serve_chat *c) { return c->created_us / 1000000; }
 const json_t *serve_chat_result(const struct serve_chat *c) { return c->result; }

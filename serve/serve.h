@@ -43,38 +43,64 @@ struct serve_options {
 };
 /* What serve would refuse of a folder's files, whoever signed them; no weight is read. */
 int serve_check(const char *dir, struct err *e) MUST_USE;
-int serve_service_open(struct serve_service **out, struct flow *f, const struct serve_options *o,
-		       struct err *e) MUST_USE;
 /* 0: a chat would be taken; ERR_UNAVAILABLE, and why not: the service drains, or its log takes no
  * records. Any thread. */
 int serve_service_ready(struct serve_service *s, struct err *e) MUST_USE;
-/* Refuse new chats (ERR_UNAVAILABLE); running ones go on. */
-void serve_service_drain(struct serve_service *s);
-/* All chats must be closed. NULL is fine. */
-void serve_service_close(struct serve_service *s);
 const char *serve_service_model(const struct serve_service *s);
 /* What a person should know of the model's files: lines that end in a newline, or "". */
 const char *serve_service_notes(const struct serve_service *s);
 int64_t serve_service_created(const struct serve_service *s); /* seconds since 1970 */
 
-struct serve_chat; /* one request; one thread */
+/* ---- all that one server serves ---- */
+
+/* Services by the names of their models, over one log. Services are added before it is used by
+ * many threads, and live as long as it does. */
+struct serve_host;
+
+#define SERVE_SERVICES_MAX 16
+
+int serve_host_open(struct serve_host **out, struct flow *f, struct err *e) MUST_USE;
+/* All chats must be closed. NULL is fine. */
+void serve_host_close(struct serve_host *h);
+/* ERR_CONFLICT: another service has that name; ERR_INPUT: too many. */
+int serve_host_add(struct serve_host *h, const struct serve_options *o, struct err *e) MUST_USE;
+/* Borrowed. By number from 0, NULL after the last; by name, NULL for one that is not here. */
+struct serve_service *serve_host_at(const struct serve_host *h, size_t i);
+struct serve_service *serve_host_find(const struct serve_host *h, const char *model);
+/* 0: chats would be taken by a service at least; ERR_UNAVAILABLE, and why not. Any thread. */
+int serve_host_ready(struct serve_host *h, struct err *e) MUST_USE;
+/* Refuse new chats (ERR_UNAVAILABLE); running ones go on. */
+void serve_host_drain(struct serve_host *h);
+/* The receipt of an earlier answer, of any service, as a .tlog-proof whose extra holds entry and
+ * disclosed fields. id: a chat id or "WORKER/N". ERR_NOTFOUND. */
+int serve_host_receipt(struct serve_host *h, const char *id, struct buf *out,
+		       struct err *e) MUST_USE;
+
+/* ---- one request ---- */
+
+struct serve_chat; /* one thread */
 
 /* Who asks; NULL and 0 where nothing is known. */
 struct serve_caller {
 	const char *handle;   /* printable; goes into the record */
 	const char *share;    /* who has no handle shares the engine's places by it: an address */
 	uint32_t tokens_most; /* no more may be asked for, few places being left; 0: any number */
+	/* Whether it may use the model of that name; one that it may not is not there for it. NULL:
+	 * all of them. */
+	bool (*allows)(const void *ctx, const char *model);
+	const void *allows_ctx;
 };
 
-/* Parse a request of this shape, scan it, admit it. ERR_INPUT: 400 (nothing logged),
- * ERR_NOTFOUND: unknown model, ERR_UNSUPPORTED: a field refused by name, ERR_UNAVAILABLE: 503. by:
- * may be NULL. */
-int serve_chat_open(struct serve_chat **out, struct serve_service *s, enum api_shape shape,
+/* Parse a request of this shape, find the service by its model, scan it, admit it. ERR_INPUT: 400
+ * (nothing logged), ERR_NOTFOUND: unknown model, ERR_UNSUPPORTED: a field refused by name,
+ * ERR_UNAVAILABLE: 503. by: may be NULL. */
+int serve_chat_open(struct serve_chat **out, struct serve_host *h, enum api_shape shape,
 		    const void *body, size_t len, const struct serve_caller *by,
 		    struct err *e) MUST_USE;
 const char *serve_chat_id(const struct serve_chat *c);     /* "chatcmpl-WORKER-N" */
 const char *serve_chat_record(const struct serve_chat *c); /* "WORKER/N": known from admission on */
 const struct api_request *serve_chat_request(const struct serve_chat *c);
+const char *serve_chat_model(const struct serve_chat *c); /* the name of its service */
 int64_t serve_chat_created(const struct serve_chat *c);
 
 enum serve_event { SERVE_TEXT, SERVE_END };
@@ -94,11 +120,6 @@ void serve_chat_cancel(struct serve_chat *c);
 const json_t *serve_chat_result(const struct serve_chat *c);
 /* Before SERVE_END the reader is gone: an "aborted" record is appended. NULL is fine. */
 void serve_chat_close(struct serve_chat *c);
-
-/* The receipt of an earlier answer as a .tlog-proof whose extra holds entry and disclosed fields.
- * id: a chat id or "WORKER/N". ERR_NOTFOUND. */
-int serve_service_receipt(struct serve_service *s, const char *id, struct buf *out,
-			  struct err *e) MUST_USE;
 
 /* ---- texts and tokens, without an answer: nothing is filtered or recorded ---- */
 

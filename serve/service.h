@@ -42,11 +42,19 @@ bool serve_shadowed(const struct serve_service *s);
 /* What is kept of an answer's texts. */
 enum policy_content serve_keeps(const struct serve_service *s);
 
+int serve_service_open(struct serve_service **out, struct flow *f, const struct serve_options *o,
+		       struct err *e) MUST_USE;
+/* All chats must be closed. NULL is fine. */
+void serve_service_close(struct serve_service *s);
+/* Refuse new chats (ERR_UNAVAILABLE); running ones go on. */
+void serve_service_drain(struct serve_service *s);
 /* A service whose answerer is given and whose model is not looked at: o->ref is its name alone.
  * self is taken, on failure too. */
 int serve_service_open_answerer(struct serve_service **out, struct flow *f,
 				const struct serve_options *o, const struct answerer *who,
 				void *self, struct err *e) MUST_USE;
+/* A service that is open becomes one of the host's, which closes it; on failure too. */
+int serve_host_take(struct serve_host *h, struct serve_service *s, struct err *e) MUST_USE;
 /* A service for replay: policy and context as recorded (no key, no name); nothing is appended. */
 int serve_service_open_replay(struct serve_service **out, struct flow *f,
 			      const struct serve_options *o, struct err *e) MUST_USE;

@@ -27,7 +27,7 @@ int server_answer_health(struct exchange *x)
 	struct err err = { 0 };
 	if (atomic_load(&x->s->stopping))
 		return server_answer_error(x, 503, "shutting down");
-	if (serve_service_ready(x->s->service, &err) < 0)
+	if (serve_host_ready(x->s->host, &err) < 0)
 		return server_answer_error(x, 503, err.text);
 	buf_add_text(&body, "{\"status\":\"ok\"}\n");
 	return server_answer_json(x, &body, NULL);
@@ -44,9 +44,13 @@ static void add_model(struct buf *out, const struct serve_service *s)
 
 int server_answer_models(struct exchange *x)
 {
+	const struct serve_service *s;
 	struct buf body = { 0 };
 	buf_add_text(&body, "{\"object\":\"list\",\"data\":[");
-	add_model(&body, x->s->service);
+	for (size_t i = 0; (s = serve_host_at(x->s->host, i)); i++) {
+		buf_add_text(&body, i ? "," : "");
+		add_model(&body, s);
+	}
 	buf_add_text(&body, "]}\n");
 	return server_answer_json(x, &body, NULL);
 }
@@ -54,15 +58,16 @@ int server_answer_models(struct exchange *x)
 /* The rest of the path is the name, slashes too. */
 int server_answer_model(struct exchange *x)
 {
+	const struct serve_service *s = serve_host_find(x->s->host, x->rest);
 	struct buf body = { 0 };
 	char message[400];
-	if (strcmp(x->rest, serve_service_model(x->s->service)) == 0) {
-		add_model(&body, x->s->service);
+	if (s) {
+		add_model(&body, s);
 		buf_add_byte(&body, '\n');
 		return server_answer_json(x, &body, NULL);
 	}
-	snprintf(message, sizeof message, "no model \"%.200s\" here; this server has \"%.100s\"",
-		 x->rest, serve_service_model(x->s->service));
+	snprintf(message, sizeof message, "no model \"%.200s\" here; GET /v1/models names them",
+		 x->rest);
 	struct api_error error = { 404, message, "model_not_found", "model" };
 	return server_respond_error(x, &error, NULL);
 }
@@ -84,7 +89,7 @@ int server_answer_receipt(struct exchange *x)
 	struct err err = { 0 };
 	if (!is_receipt_id(x->rest))
 		return server_answer_error(x, 404, "no such receipt");
-	int rc = serve_service_receipt(x->s->service, x->rest, &body, &err);
+	int rc = serve_host_receipt(x->s->host, x->rest, &body, &err);
 	int status = rc < 0 ? api_error_status(rc) : 200;
 	if (status == 500) {
 		fprintf(stderr, "hallmark: receipt %s: %s\n", x->rest, err.text);

@@ -126,7 +126,7 @@ static int open_chat(struct chat *c)
 				   .share = address,
 				   .tokens_most = x->c->shortly ? SERVER_SHORT_TOKENS : 0 };
 	server_connection_await(x->c, NULL, NULL);
-	TRY(serve_chat_open(&c->asked, x->s->service, x->route->shape, x->request.body.bytes,
+	TRY(serve_chat_open(&c->asked, x->s->host, x->route->shape, x->request.body.bytes,
 			    x->request.body.len, &by, &c->err));
 	server_connection_await(x->c, cancel, c->asked);
 	server_request_drop_body(x);
@@ -134,7 +134,7 @@ static int open_chat(struct chat *c)
 		.asked = serve_chat_request(c->asked),
 		.created = serve_chat_created(c->asked),
 		.id = serve_chat_id(c->asked),
-		.model = serve_service_model(x->s->service),
+		.model = serve_chat_model(c->asked),
 	};
 	count_tokens(c);
 	api_answer_begin(&c->out, &c->answer);

@@ -72,7 +72,7 @@ static int serve_all(struct server *s, struct err *e)
 static void drain(struct server *s)
 {
 	int64_t end = server_now_ms(s) + s->limits.drain_ms;
-	serve_service_drain(s->service);
+	serve_host_drain(s->host);
 	while (!server_table_drain(s)) {
 		if (server_now_ms(s) >= end)
 			atomic_store(&s->aborting, true);

@@ -98,13 +98,13 @@ static int open_parts(struct server *s, const struct server_options *o, struct e
 	return server_table_open(s, e);
 }
 
-int server_open(struct server **out, struct serve_service *service, const struct server_options *o,
+int server_open(struct server **out, struct serve_host *host, const struct server_options *o,
 		struct err *e)
 {
 	struct server *s = calloc(1, sizeof *s);
 	if (!s)
 		return err_set(e, ERR_NOMEM, "out of memory for the server");
-	s->service = service;
+	s->host = host;
 	s->net = o->net ? *o->net : net_system();
 	s->env = o->env ? *o->env : env_system();
 	s->listen_fd = s->epoll_fd = s->stop_fd = s->end_fd = -1;

@@ -7,7 +7,7 @@
 #include "base/env.h"
 #include "net/net.h"
 
-struct serve_service;
+struct serve_host;
 struct server;
 
 /* Who sends a request: what its bearer token stands for. */
@@ -47,10 +47,10 @@ struct server_options {
 	void *known_ctx;
 };
 
-/* Bind and listen; nothing is answered before server_run. The service is borrowed until
+/* Bind and listen; nothing is answered before server_run. The host is borrowed until
  * server_close. ERR_UNSUPPORTED: not a loopback address. ERR_CONFLICT: the port is in use.
  * ERR_INPUT: malformed address. */
-int server_open(struct server **out, struct serve_service *service, const struct server_options *o,
+int server_open(struct server **out, struct serve_host *host, const struct server_options *o,
 		struct err *e) MUST_USE;
 
 /* "127.0.0.1:43210": the address with the port that was bound. Borrowed. */

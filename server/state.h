@@ -10,7 +10,7 @@
 struct connection;
 
 struct server {
-	struct serve_service *service;
+	struct serve_host *host;
 	struct net net;
 	struct env env;
 	struct server_options limits; /* with defaults filled in; address, net, env are not used */

@@ -26,8 +26,10 @@ static void open_service(struct served *s, const char *policy)
 {
 	struct err e = { 0 };
 	struct serve_options o = { .ref = "script", .model_name = "m", .policy = policy, .timeout_s = 10 };
+	cr_assert_eq(serve_host_open(&s->host, s->flow, &e), 0, "%s", e.text);
 	cr_assert_eq(serve_service_open_answerer(&s->service, s->flow, &o, &script_answerer, s->script, &e),
 		     0, "%s", e.text);
+	cr_assert_eq(serve_host_take(s->host, s->service, &e), 0, "%s", e.text);
 }
 
 void served_open(struct served *s, const char *rules)
@@ -53,7 +55,7 @@ void served_open(struct served *s, const char *rules)
 
 void served_close(struct served *s)
 {
-	serve_service_close(s->service);
+	serve_host_close(s->host);
 	flow_close(s->flow);
 	free(s->script);
 	temp_close(&s->temp);
@@ -64,7 +66,7 @@ int served_chat(struct served *s, const char *more, struct serve_chat **out, str
 	char body[8192];
 	snprintf(body, sizeof body,
 		 "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]%s}", more);
-	return serve_chat_open(out, s->service, API_CHAT, body, strlen(body),
+	return serve_chat_open(out, s->host, API_CHAT, body, strlen(body),
 			       &(struct serve_caller){ .handle = "someone" }, e);
 }
 

@@ -17,7 +17,8 @@ struct served {
 	struct random_seeded seed;
 	struct env env;
 	struct flow *flow;
-	struct serve_service *service;
+	struct serve_host *host;
+	struct serve_service *service; /* the only one of the host */
 	struct script *script;
 };
 /* rules: policy TOML or NULL. */

@@ -72,7 +72,7 @@ Test(serve_chat, request_that_is_none_leaves_no_record_and_asks_nobody)
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct serve_chat *c;
 		struct err e = { 0 };
-		cr_expect_eq(serve_chat_open(&c, at.service, API_CHAT, rows[i].body, strlen(rows[i].body), NULL, &e),
+		cr_expect_eq(serve_chat_open(&c, at.host, API_CHAT, rows[i].body, strlen(rows[i].body), NULL, &e),
 			     rows[i].code, "row %zu: %s", i, e.text);
 		cr_expect_null(c);
 	}
@@ -118,7 +118,7 @@ Test(serve_chat, who_asks_is_recorded_by_the_handle_alone_and_shares_by_what_is_
 		struct serve_chat *c;
 		struct said x = { 0 };
 		struct err e = { 0 };
-		cr_assert_eq(serve_chat_open(&c, at.service, API_CHAT, body, strlen(body), &rows[i].by, &e), 0, "%s",
+		cr_assert_eq(serve_chat_open(&c, at.host, API_CHAT, body, strlen(body), &rows[i].by, &e), 0, "%s",
 			     e.text);
 		cr_expect_str_eq(at.script->asked.client, rows[i].shares);
 		said_run(&x, c);
@@ -147,7 +147,7 @@ Test(serve_chat, few_places_are_for_answers_that_say_how_short_they_are)
 		snprintf(body, sizeof body,
 			 "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]%s}",
 			 rows[i].more);
-		cr_expect_eq(serve_chat_open(&c, at.service, API_CHAT, body, strlen(body), &by, &e), rows[i].rc, "%s: %s",
+		cr_expect_eq(serve_chat_open(&c, at.host, API_CHAT, body, strlen(body), &by, &e), rows[i].rc, "%s: %s",
 			     rows[i].more, e.text);
 		serve_chat_close(c);
 	}
@@ -275,7 +275,7 @@ Test(serve_chat, drained_service_lets_running_chats_end_and_takes_no_others)
 	struct err e = { 0 };
 	script_say(at.script, "uvw", 1);
 	cr_assert_eq(served_chat(&at, "", &c, &e), 0, "%s", e.text);
-	serve_service_drain(at.service);
+	serve_host_drain(at.host);
 	struct said refused = served_say(&at, "");
 	cr_expect_eq(refused.rc, ERR_UNAVAILABLE);
 	said_run(&x, c);
@@ -349,7 +349,7 @@ Test(serve_chat, record_that_cannot_be_made_leaves_a_lost_one_with_its_number)
 	struct serve_chat *c;
 	struct said x = { 0 };
 	struct err e = { 0 };
-	cr_assert_eq(serve_chat_open(&c, at.service, API_CHAT, body, strlen(body),
+	cr_assert_eq(serve_chat_open(&c, at.host, API_CHAT, body, strlen(body),
 				     &(struct serve_caller){ .handle = "\xff" }, &e), 0, "%s", e.text);
 	said_run(&x, c);
 	cr_expect_lt(x.rc, 0);

@@ -7,19 +7,22 @@
 #include <string.h>
 
 static struct served at;
-static struct serve_service *engine;
+static struct serve_host *host;
+static struct serve_service *engine; /* of it */
 
 static void setup(void)
 {
 	struct serve_options o = { .ref = "demo/model", .model_name = "m", .unsigned_ok = true };
 	struct err e = { 0 };
 	served_open(&at, NULL);
-	cr_assert_eq(serve_service_open(&engine, at.flow, &o, &e), 0, "%s", e.text);
+	cr_assert_eq(serve_host_open(&host, at.flow, &e), 0, "%s", e.text);
+	cr_assert_eq(serve_host_add(host, &o, &e), 0, "%s", e.text);
+	engine = serve_host_at(host, 0);
 }
 
 static void teardown(void)
 {
-	serve_service_close(engine);
+	serve_host_close(host);
 	served_close(&at);
 }
 
@@ -28,10 +31,10 @@ TestSuite(serve_replay, .init = setup, .fini = teardown);
 /* A chat with the engine to its end; the index of its record. */
 static uint64_t say(const char *more, struct said *x)
 {
-	struct serve_service *script = at.service;
-	at.service = engine;
+	struct serve_host *script = at.host;
+	at.host = host;
 	*x = served_say(&at, more);
-	at.service = script;
+	at.host = script;
 	cr_assert_eq(x->rc, SERVE_END, "%s", x->err.text);
 	return audit_log_size(at.flow->log) - 1;
 }
@@ -228,7 +231,7 @@ Test(serve_replay, request_beyond_the_context_is_refused_and_recorded)
 	for (int i = 0; i < 20000; i++)
 		buf_add_text(&b, "word ");
 	buf_add_text(&b, "\"}]}");
-	cr_expect_eq(serve_chat_open(&c, engine, API_CHAT, b.bytes, b.len, NULL, &e), ERR_INPUT);
+	cr_expect_eq(serve_chat_open(&c, host, API_CHAT, b.bytes, b.len, NULL, &e), ERR_INPUT);
 	cr_expect(strstr(e.text, "maximum context length is"), "%s", e.text);
 	cr_expect_str_eq(served_field(&at, "scans")[0] == '[' ? "list" : "none", "list");
 	cr_expect_str_eq(served_retained(&at, "request"), "null");

@@ -21,7 +21,7 @@ static const char *asked(const char *messages, const char *more, struct said *x)
 	struct buf b = { 0 };
 	snprintf(body, sizeof body, "{\"model\":\"m\",\"messages\":%s%s}", messages, more);
 	*x = (struct said){ 0 };
-	x->rc = serve_chat_open(&c, at.service, API_CHAT, body, strlen(body), NULL, &x->err);
+	x->rc = serve_chat_open(&c, at.host, API_CHAT, body, strlen(body), NULL, &x->err);
 	cr_assert_eq(x->rc, 0, "%s", x->err.text);
 	if (at.script->opened > before) {
 		cr_assert_eq(json_write_canonical(at.script->asked.messages, &b, NULL), 0);
@@ -131,7 +131,7 @@ Test(serve_scan, more_texts_than_a_record_takes_end_the_request)
 	}
 	buf_add_text(&b, "]}");
 	x = (struct said){ 0 };
-	x.rc = serve_chat_open(&c, at.service, API_CHAT, b.bytes, b.len, NULL, &x.err);
+	x.rc = serve_chat_open(&c, at.host, API_CHAT, b.bytes, b.len, NULL, &x.err);
 	cr_assert_eq(x.rc, 0, "%s", x.err.text);
 	cr_expect_eq(at.script->opened, 0);
 	said_run(&x, c);
@@ -164,7 +164,7 @@ Test(serve_scan, request_with_more_findings_than_a_record_holds_ends_by_its_limi
 	for (int i = 0; i < 20000; i++)
 		buf_add_text(&b, "tea ");
 	buf_add_text(&b, "\"}]}");
-	cr_assert_eq(serve_chat_open(&c, at.service, API_CHAT, b.bytes, b.len, NULL, &x.err), 0, "%s", x.err.text);
+	cr_assert_eq(serve_chat_open(&c, at.host, API_CHAT, b.bytes, b.len, NULL, &x.err), 0, "%s", x.err.text);
 	said_run(&x, c);
 	serve_chat_close(c);
 	json_t *entry = served_last(&at);

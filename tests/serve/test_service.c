@@ -51,15 +51,15 @@ Test(serve_service, receipt_of_an_answer_is_found_by_either_name_and_other_recor
 	struct buf proof = { 0 };
 	struct err e = { 0 };
 	snprintf(id, sizeof id, "chatcmpl-%.*s-%s", (int)(slash - x.record), x.record, slash + 1);
-	cr_expect_eq(serve_service_receipt(at.service, x.record, &proof, &e), 0, "%s", e.text);
+	cr_expect_eq(serve_host_receipt(at.host, x.record, &proof, &e), 0, "%s", e.text);
 	cr_expect_eq(strncmp(proof.bytes, "c2sp.org/tlog-proof@v1\n", 23), 0);
 	buf_clear(&proof);
-	cr_expect_eq(serve_service_receipt(at.service, id, &proof, &e), 0, "%s", e.text);
+	cr_expect_eq(serve_host_receipt(at.host, id, &proof, &e), 0, "%s", e.text);
 	snprintf(other, sizeof other, "%.*s/0", (int)(slash - x.record), x.record); /* the start record */
 	static const char *const none[] = { "", "x", "chatcmpl-", "chatcmpl-a-b", "0000/99", "a/-1" };
-	cr_expect_eq(serve_service_receipt(at.service, other, &proof, &e), ERR_NOTFOUND);
+	cr_expect_eq(serve_host_receipt(at.host, other, &proof, &e), ERR_NOTFOUND);
 	for (size_t i = 0; i < sizeof none / sizeof *none; i++)
-		cr_expect_eq(serve_service_receipt(at.service, none[i], &proof, &e), ERR_NOTFOUND, "%s",
+		cr_expect_eq(serve_host_receipt(at.host, none[i], &proof, &e), ERR_NOTFOUND, "%s",
 			     none[i]);
 	said_free(&x);
 	buf_free(&proof);

@@ -55,15 +55,27 @@ int64_t serve_service_created(const struct serve_service *s)
 	return 1700000000;
 }
 
-int serve_service_ready(struct serve_service *s, struct err *e)
+struct serve_service *serve_host_at(const struct serve_host *h, size_t i)
 {
-	(void)s;
+	static char one;
+	(void)h;
+	return i == 0 ? (struct serve_service *)&one : NULL;
+}
+
+struct serve_service *serve_host_find(const struct serve_host *h, const char *model)
+{
+	return strcmp(model, "m") == 0 ? serve_host_at(h, 0) : NULL;
+}
+
+int serve_host_ready(struct serve_host *h, struct err *e)
+{
+	(void)h;
 	return atomic_load(&fake_counts.unready) ? err_set(e, ERR_UNAVAILABLE, "no log") : 0;
 }
 
-void serve_service_drain(struct serve_service *s)
+void serve_host_drain(struct serve_host *h)
 {
-	(void)s;
+	(void)h;
 	atomic_fetch_add(&fake_counts.drained, 1);
 }
 
@@ -80,10 +92,10 @@ static int refusal(const char *body, struct err *e)
 	return strstr(body, "broken") ? err_set(e, ERR_IO, "secret/path is broken") : 0;
 }
 
-int serve_chat_open(struct serve_chat **out, struct serve_service *s, enum api_shape shape,
+int serve_chat_open(struct serve_chat **out, struct serve_host *h, enum api_shape shape,
 		    const void *body, size_t len, const struct serve_caller *by, struct err *e)
 {
-	(void)s, (void)shape;
+	(void)h, (void)shape;
 	char *text = len ? strndup(body, len) : strdup("");
 	int r = refusal(text, e);
 	pthread_mutex_lock(&share_lock);
@@ -120,6 +132,12 @@ const char *serve_chat_record(const struct serve_chat *c)
 {
 	(void)c;
 	return "w/7";
+}
+
+const char *serve_chat_model(const struct serve_chat *c)
+{
+	(void)c;
+	return "m";
 }
 
 const struct api_request *serve_chat_request(const struct serve_chat *c) { return &c->request; }
@@ -221,9 +239,9 @@ void serve_chat_close(struct serve_chat *c)
 	free(c);
 }
 
-int serve_service_receipt(struct serve_service *s, const char *id, struct buf *out, struct err *e)
+int serve_host_receipt(struct serve_host *h, const char *id, struct buf *out, struct err *e)
 {
-	(void)s;
+	(void)h;
 	if (strcmp(id, "chatcmpl-w-7") != 0 && strcmp(id, "w/7") != 0)
 		return err_set(e, ERR_NOTFOUND, "no record \"%s\"", id);
 	buf_add_text(out, "c2sp.org/tlog-proof@v1\nindex 3\n");

@@ -1,0 +1,133 @@
+/* All that one server serves: services by the names of their models, over one log. */
+#include "audit/audit.h"
+#include "base/limits.h"
+#include "base/text.h"
+#include "serve/decision.h"
+#include "serve/service.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct serve_host {
+	struct flow *flow;
+	struct serve_service *service[SERVE_SERVICES_MAX];
+	size_t count;
+};
+
+int serve_host_open(struct serve_host **out, struct flow *f, struct err *e)
+{
+	struct serve_host *h = *out = calloc(1, sizeof *h);
+	if (!h)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	h->flow = f;
+	return 0;
+}
+
+void serve_host_close(struct serve_host *h)
+{
+	if (!h)
+		return;
+	for (size_t i = 0; i < h->count; i++)
+		serve_service_close(h->service[i]);
+	free(h);
+}
+
+struct serve_service *serve_host_at(const struct serve_host *h, size_t i)
+{
+	return i < h->count ? h->service[i] : NULL;
+}
+
+struct serve_service *serve_host_find(const struct serve_host *h, const char *model)
+{
+	for (size_t i = 0; i < h->count; i++)
+		if (strcmp(serve_service_model(h->service[i]), model) == 0)
+			return h->service[i];
+	return NULL;
+}
+
+/* Before the minutes that a load takes. */
+static int check_place(const struct serve_host *h, const char *model, struct err *e)
+{
+	if (h->count == SERVE_SERVICES_MAX)
+		return err_set(e, ERR_INPUT, "more than %d models in one server",
+			       SERVE_SERVICES_MAX);
+	if (serve_host_find(h, model))
+		return err_set(e, ERR_CONFLICT,
+			       "two models are called \"%.200s\": clients choose one by its name",
+			       model);
+	return 0;
+}
+
+int serve_host_take(struct serve_host *h, struct serve_service *s, struct err *e)
+{
+	int rc = check_place(h, serve_service_model(s), e);
+	if (rc < 0)
+		serve_service_close(s);
+	else
+		h->service[h->count++] = s;
+	return rc;
+}
+
+int serve_host_add(struct serve_host *h, const struct serve_options *o, struct err *e)
+{
+	struct serve_service *s;
+	TRY(check_place(h, o->model_name ? o->model_name : o->ref, e));
+	TRY(serve_service_open(&s, h->flow, o, e));
+	return serve_host_take(h, s, e);
+}
+
+int serve_host_ready(struct serve_host *h, struct err *e)
+{
+	int rc = err_set(e, ERR_UNAVAILABLE, "no model is served");
+	for (size_t i = 0; i < h->count && rc < 0; i++)
+		rc = serve_service_ready(h->service[i], e);
+	return rc;
+}
+
+void serve_host_drain(struct serve_host *h)
+{
+	for (size_t i = 0; i < h->count; i++)
+		serve_service_drain(h->service[i]);
+}
+
+/* "chatcmpl-WORKER-N" or "WORKER/N" into its parts. */
+static int split_id(const char *id, char worker[80], uint64_t *n)
+{
+	if (text_starts(id, "chatcmpl-"))
+		id += strlen("chatcmpl-");
+	size_t len = strcspn(id, "-/");
+	if (len == 0 || len >= 80 || !id[len])
+		return ERR_NOTFOUND;
+	memcpy(worker, id, len);
+	worker[len] = 0;
+	return text_parse_u64(id + len + 1, strlen(id + len + 1), n) < 0 ? ERR_NOTFOUND : 0;
+}
+
+/* Who asked for an erasure, and why, is not for every client. */
+static int check_decision(struct flow *f, uint64_t index, struct err *e)
+{
+	struct buf text = { 0 };
+	json_t *entry = NULL;
+	int rc = audit_log_entry(flow_log(f), index, &text, e);
+	if (rc == 0)
+		rc = json_read(&entry, text.bytes, text.len, LIMIT_ENTRY_BYTES, LIMIT_JSON_DEPTH,
+			       e);
+	const char *type = json_string_value(json_object_get(entry, "type"));
+	if (rc == 0 && (!type || strcmp(type, "decision") != 0))
+		rc = err_set(e, ERR_NOTFOUND, "that record is no answer");
+	json_decref(entry);
+	buf_free(&text);
+	return rc;
+}
+
+int serve_host_receipt(struct serve_host *h, const char *id, struct buf *out, struct err *e)
+{
+	char worker[80];
+	uint64_t n, index;
+	if (split_id(id, worker, &n) < 0)
+		return err_set(e, ERR_NOTFOUND, "no record \"%.100s\": expected chatcmpl-WORKER-N",
+			       id);
+	TRY(audit_log_find(flow_log(h->flow), worker, n, &index, e));
+	TRY(check_decision(h->flow, index, e));
+	return flow_audit_proof(h->flow, index, true, serve_decision_shown, out, e);
+}

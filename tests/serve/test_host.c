@@ -1,0 +1,82 @@
+/* Several services behind one server: found by the name of the model, and by who may use it. */
+#include "tests/serve/support.h"
+
+#include <string.h>
+
+static struct served at;
+
+static void add(const char *name, int expected)
+{
+	struct serve_options o = { .ref = "script", .model_name = name };
+	struct serve_service *s;
+	struct err e = { 0 };
+	cr_assert_eq(serve_service_open_answerer(&s, at.flow, &o, &script_answerer, at.script, &e), 0, "%s", e.text);
+	cr_expect_eq(serve_host_take(at.host, s, &e), expected, "%s: %s", name, e.text);
+}
+
+static void setup(void)
+{
+	served_open(&at, NULL);
+	add("second", 0);
+}
+
+static void teardown(void) { served_close(&at); }
+
+TestSuite(serve_host, .init = setup, .fini = teardown);
+
+static int ask(const char *model, const struct serve_caller *by, struct err *e)
+{
+	struct serve_chat *c;
+	char body[256];
+	snprintf(body, sizeof body,
+		 "{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}", model);
+	int rc = serve_chat_open(&c, at.host, API_CHAT, body, strlen(body), by, e);
+	if (rc == 0) {
+		cr_expect_str_eq(serve_chat_model(c), model);
+		serve_chat_close(c);
+	}
+	return rc;
+}
+
+Test(serve_host, finds_services_by_name)
+{
+	struct err e = { 0 };
+	cr_expect_eq(serve_host_find(at.host, "m"), serve_host_at(at.host, 0));
+	cr_expect_eq(serve_host_find(at.host, "second"), serve_host_at(at.host, 1));
+	cr_expect_null(serve_host_find(at.host, "secon"));
+	cr_expect_null(serve_host_at(at.host, 2));
+	cr_expect_eq(ask("m", NULL, &e), 0, "%s", e.text);
+	cr_expect_eq(ask("second", NULL, &e), 0, "%s", e.text);
+	cr_expect_eq(ask("third", NULL, &e), ERR_NOTFOUND);
+	cr_expect_str_eq(e.text, "no model \"third\" here; this server has \"m\", \"second\"");
+	cr_expect_str_eq(e.kind, "model_not_found");
+}
+
+Test(serve_host, gives_two_services_two_names) { add("m", ERR_CONFLICT); }
+
+static bool only(const void *ctx, const char *model) { return strcmp(ctx, model) == 0; }
+
+Test(serve_host, hides_models_that_a_caller_may_not_use)
+{
+	struct err e = { 0 };
+	struct serve_caller by = { .allows = only, .allows_ctx = "second" };
+	cr_expect_eq(ask("second", &by, &e), 0, "%s", e.text);
+	cr_expect_eq(ask("m", &by, &e), ERR_NOTFOUND);
+	cr_expect_str_eq(e.text, "no model \"m\" here; this server has \"second\"");
+	by.allows_ctx = "none";
+	cr_expect_eq(ask("second", &by, &e), ERR_NOTFOUND);
+	cr_expect_str_eq(e.text, "no model \"second\" here; this server has none for you");
+}
+
+Test(serve_host, is_ready_while_any_service_is)
+{
+	struct serve_host *empty;
+	struct err e = { 0 };
+	cr_expect_eq(serve_host_ready(at.host, &e), 0, "%s", e.text);
+	serve_host_drain(at.host);
+	cr_expect_eq(serve_host_ready(at.host, &e), ERR_UNAVAILABLE);
+	cr_assert_eq(serve_host_open(&empty, at.flow, &e), 0);
+	cr_expect_eq(serve_host_ready(empty, &e), ERR_UNAVAILABLE);
+	serve_host_close(empty);
+	serve_host_close(NULL);
+}
