@@ -28,7 +28,7 @@ ifndef V
 Q := @
 endif
 # Lower rooms first; a room may use only those before it (the law proper is .ci/layers.txt).
-ROOMS   := base net kernels model tokenizer template grammar reply engine forks filters policy signing audit registry api flow serve lab server cli
+ROOMS   := base net kernels model tokenizer template grammar reply engine forks filters policy signing audit registry api access flow serve lab server cli
 obj      = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))
 lib      = $(BUILD)/lib/lib$(1).a
 upto     = $(foreach r,$(ROOMS),$(if $(done),,$(call lib,$(r)))$(if $(filter $(1),$(r)),$(eval done := y)))$(eval done :=)

@@ -19,14 +19,15 @@ static const struct route *find_route(const char *path)
 	return NULL;
 }
 
-int server_route_refuses(enum need need, bool asks_for_tokens, const struct caller *caller)
+int server_route_refuses(const struct route *r, const struct access_caller *caller)
 {
-	if (need == NEED_OPEN || (need == NEED_TOKEN && !asks_for_tokens))
+	if (r->needs & ACCESS_OPEN)
 		return 0;
-	if (asks_for_tokens && !caller)
+	if (!caller)
 		return 401;
-	bool is_admin = caller && (caller->permissions & CALLER_ADMIN);
-	return need == NEED_ADMIN && !is_admin ? 403 : 0;
+	if (!(r->needs & caller->permissions))
+		return 403;
+	return r->scope && !(r->scope & caller->scopes) ? 403 : 0;
 }
 
 /* 1: x->caller holds the token that was sent, 0: none or an unknown one, or an ERR_* code. */
@@ -34,10 +35,14 @@ static int find_caller(struct exchange *x)
 {
 	const struct server_options *o = &x->s->limits;
 	struct head_slice v = x->request.field[HEAD_AUTHORIZATION];
-	if (!o->known || v.len < 7 || strncasecmp(v.bytes, "Bearer ", 7) != 0)
+	if (!o->known) {
+		x->caller = access_nobody();
+		return 1;
+	}
+	if (v.len < 7 || strncasecmp(v.bytes, "Bearer ", 7) != 0)
 		return 0;
 	struct digest d = digest_of(v.bytes + 7, v.len - 7);
-	struct caller caller = { 0 };
+	struct access_caller caller = { 0 };
 	int rc = o->known(o->known_ctx, &d, &caller);
 	if (rc > 0)
 		x->caller = caller;
@@ -47,13 +52,12 @@ static int find_caller(struct exchange *x)
 /* The status that refuses the caller, or 0. */
 static int check_caller(struct exchange *x)
 {
-	if (x->route->need == NEED_OPEN)
+	if (x->route->needs & ACCESS_OPEN)
 		return 0;
 	int rc = find_caller(x);
 	if (rc < 0)
 		return api_error_status(rc);
-	return server_route_refuses(x->route->need, x->s->limits.known != NULL,
-				    rc > 0 ? &x->caller : NULL);
+	return server_route_refuses(x->route, rc > 0 ? &x->caller : NULL);
 }
 
 static int refuse_caller(struct exchange *x, int status)

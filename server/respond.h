@@ -21,16 +21,16 @@ struct exchange {
 	struct server *s;
 	struct connection *c;
 	struct request request;
-	struct body body;          /* as it is coming */
-	int status;                /* of a refusal of it, or 0 */
-	const char *reason;        /* of that */
-	const struct route *route; /* NULL: there is none */
-	const char *rest;          /* of the path, after a prefix route */
-	struct caller caller;      /* an empty handle: nobody has to say who they are */
-	bool keeps;                /* the connection is for another request afterwards */
-	size_t held;               /* bytes of the body that are counted (table.h) */
-	bool chunked;              /* these three: the writer's */
-	size_t ahead;              /* bytes of the head that have been sent */
+	struct body body;            /* as it is coming */
+	int status;                  /* of a refusal of it, or 0 */
+	const char *reason;          /* of that */
+	const struct route *route;   /* NULL: there is none */
+	const char *rest;            /* of the path, after a prefix route */
+	struct access_caller caller; /* an empty id: nobody has to say who they are */
+	bool keeps;                  /* the connection is for another request afterwards */
+	size_t held;                 /* bytes of the body that are counted (table.h) */
+	bool chunked;                /* these three: the writer's */
+	size_t ahead;                /* bytes of the head that have been sent */
 	struct buf out;
 };
 

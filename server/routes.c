@@ -4,11 +4,29 @@
 #include "server/answers.h"
 
 static const struct route routes[] = {
-	{ "/health", "GET", NEED_OPEN, false, API_CHAT, server_answer_health },
-	{ "/v1/models", "GET", NEED_TOKEN, false, API_CHAT, server_answer_models },
-	{ "/v1/models/", "GET", NEED_TOKEN, true, API_CHAT, server_answer_model },
-	{ "/v1/chat/completions", "POST", NEED_TOKEN, false, API_CHAT, server_answer_chat },
-	{ "/v1/receipts/", "GET", NEED_TOKEN, true, API_CHAT, server_answer_receipt },
+	{ .path = "/health",
+	  .method = "GET",
+	  .needs = ACCESS_OPEN,
+	  .answer = server_answer_health },
+	{ .path = "/v1/models",
+	  .method = "GET",
+	  .needs = ACCESS_INFER,
+	  .answer = server_answer_models },
+	{ .path = "/v1/models/",
+	  .method = "GET",
+	  .needs = ACCESS_INFER,
+	  .is_prefix = true,
+	  .answer = server_answer_model },
+	{ .path = "/v1/chat/completions",
+	  .method = "POST",
+	  .needs = ACCESS_INFER,
+	  .scope = ACCESS_CHAT,
+	  .answer = server_answer_chat },
+	{ .path = "/v1/receipts/",
+	  .method = "GET",
+	  .needs = ACCESS_INFER | ACCESS_RECEIPTS_ALL,
+	  .is_prefix = true,
+	  .answer = server_answer_receipt },
 };
 
 const struct route *server_route_at(size_t i)

@@ -3,19 +3,13 @@
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
 
+#include "access/access.h"
 #include "base/digest.h"
 #include "base/env.h"
 #include "net/net.h"
 
 struct serve_host;
 struct server;
-
-/* Who sends a request: what its bearer token stands for. */
-struct caller {
-	char handle[64];      /* printable; goes into the record of an answer */
-	unsigned permissions; /* CALLER_ADMIN */
-};
-#define CALLER_ADMIN 1u /* may use the routes that need it */
 
 struct server_options {
 	const char *address; /* "HOST:PORT" with 127.x.y.z, [::1] or localhost; port 0 picks one;
@@ -40,10 +34,10 @@ struct server_options {
 	const struct net *net; /* borrowed until server_close; NULL: the system's */
 	const struct env *env; /* borrowed until server_close; NULL: the system's */
 
-	/* Asked with the SHA-256 of the bearer token of each request: 1 and *out, 0 for one that
-	 * nobody holds (401), or an ERR_* code (its status). Any thread; tokens may come and go while
-	 * serving. NULL: no token is asked for, and what needs an admin is refused. */
-	int (*known)(void *ctx, const struct digest *token, struct caller *out);
+	/* Asked with the SHA-256 of the token of each request: 1 and *out, 0 for one that nobody
+	 * holds (401), or an ERR_* code (its status). Any thread; tokens may come and go while
+	 * serving. NULL: no token is asked for, and whoever asks is access_nobody. */
+	int (*known)(void *ctx, const struct digest *token, struct access_caller *out);
 	void *known_ctx;
 };
 

@@ -11,7 +11,7 @@ struct tokens {
 	atomic_int fails;
 };
 
-static int find_token(void *ctx, const struct digest *token, struct caller *out)
+static int find_token(void *ctx, const struct digest *token, struct access_caller *out)
 {
 	struct tokens *t = ctx;
 	if (atomic_load(&t->fails))
@@ -20,6 +20,7 @@ static int find_token(void *ctx, const struct digest *token, struct caller *out)
 		const char *name = t->name[i];
 		struct digest d = digest_of(name ? name : "", name ? strlen(name) : 0);
 		if (name && memcmp(&d, token, sizeof d) == 0) {
+			*out = access_nobody();
 			snprintf(out->handle, sizeof out->handle, "token:%s", name);
 			return 1;
 		}
@@ -96,8 +97,8 @@ Test(server_routes, what_is_not_listed_is_404_and_what_needs_a_token_is_401_with
 		char line[200];
 		snprintf(line, sizeof line, "%s %s%s", route->method, route->path, route->is_prefix ? "x" : "");
 		expect_status(ask(r.port, line, "", strcmp(route->method, "POST") == 0 ? "{}" : NULL),
-			      route->need == NEED_OPEN ? 200 : 401);
-		open += route->need == NEED_OPEN;
+			      route->needs & ACCESS_OPEN ? 200 : 401);
+		open += (route->needs & ACCESS_OPEN) != 0;
 		/* a neighbour of each: longer, shorter, without the rest of a prefix */
 		snprintf(line, sizeof line, "GET %s%s", route->path, route->is_prefix ? "" : "y");
 		expect_status(ask(r.port, line, "", NULL), 404);
@@ -112,20 +113,28 @@ Test(server_routes, what_is_not_listed_is_404_and_what_needs_a_token_is_401_with
 
 Test(server_routes, what_a_route_needs_decides)
 {
-	static const struct caller user = { "u", 0 }, admin = { "a", CALLER_ADMIN };
+	static const struct access_caller user = { .permissions = ACCESS_INFER, .scopes = ACCESS_CHAT },
+					  monitor = { .permissions = ACCESS_METRICS };
 	static const struct {
-		enum need need;
-		bool asks;
-		const struct caller *caller;
+		unsigned needs, scope;
+		const struct access_caller *caller;
 		int status;
 	} rows[] = {
-		{ NEED_OPEN, true, NULL, 0 },	{ NEED_OPEN, false, NULL, 0 },
-		{ NEED_TOKEN, false, NULL, 0 }, { NEED_TOKEN, true, NULL, 401 },
-		{ NEED_TOKEN, true, &user, 0 }, { NEED_TOKEN, true, &admin, 0 },
-		{ NEED_ADMIN, true, NULL, 401 }, { NEED_ADMIN, false, NULL, 403 },
-		{ NEED_ADMIN, true, &user, 403 }, { NEED_ADMIN, true, &admin, 0 },
+		{ ACCESS_OPEN, 0, NULL, 0 },
+		{ ACCESS_OPEN, 0, &monitor, 0 },
+		{ ACCESS_INFER, 0, NULL, 401 },
+		{ ACCESS_INFER, 0, &user, 0 },
+		{ ACCESS_INFER, 0, &monitor, 403 },
+		{ ACCESS_INFER, ACCESS_CHAT, &user, 0 },
+		{ ACCESS_INFER, ACCESS_MESSAGES, &user, 403 },
+		{ ACCESS_INFER | ACCESS_METRICS, 0, &monitor, 0 },
+		{ ACCESS_OPERATE, 0, &monitor, 403 },
+		{ 0, 0, &user, 403 }, /* a row that says nothing lets nobody in */
+		{ 0, 0, NULL, 401 },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-		cr_expect_eq(server_route_refuses(rows[i].need, rows[i].asks, rows[i].caller),
+		cr_expect_eq(server_route_refuses(&(struct route){ .needs = rows[i].needs,
+								   .scope = rows[i].scope },
+						  rows[i].caller),
 			     rows[i].status, "%zu", i);
 }
