@@ -86,6 +86,24 @@ static bool poisons(int code)
 	       primary == SQLITE_NOTADB;
 }
 
+/* What SQLite was doing when its disk failed: it says no more than "disk I/O error". */
+static const char *step_of(int code)
+{
+	switch (code) {
+	case SQLITE_IOERR_READ:
+	case SQLITE_IOERR_SHORT_READ:
+		return "reading, code ";
+	case SQLITE_IOERR_WRITE:
+	case SQLITE_IOERR_TRUNCATE:
+		return "writing, code ";
+	case SQLITE_IOERR_FSYNC:
+	case SQLITE_IOERR_DIR_FSYNC:
+		return "making it durable, code ";
+	default:
+		return "code ";
+	}
+}
+
 /* SQLite's words for it are many, and some are only "disk I/O error". */
 static bool disk_is_full(sqlite3 *db, int code)
 {
@@ -116,7 +134,8 @@ static int sqlite_failed(struct sqlite_conn *c, int code, const char *what, stru
 			       "database: %s: %s is damaged (%s): put it back from a backup; or "
 			       "move it away, and the next command says what to do",
 			       what, strrchr(path, '/') + 1, why);
-	return err_set(e, class_of(code), "database: %s: %s (code %d)", what, why, code);
+	return err_set(e, class_of(code), "database: %s: %s (%s%d)", what, why, step_of(code),
+		       code);
 }
 
 static int sqlite_run(struct sqlite_conn *c, const char *sql, const char *what, struct err *e)

@@ -12,6 +12,16 @@ const char *serve_chat_name(const struct serve_chat *c)
 	return c->given.given ? c->given.record : c->record;
 }
 
+/* What becomes of a record. Storage that fails is no fault of this program: the client is told why
+ * there is no answer, and may try again. */
+static int recorded(int rc, struct err *e)
+{
+	struct err why = *e;
+	return rc == ERR_IO ? err_set(e, ERR_UNAVAILABLE,
+				      "what is not recorded is not answered: %s", why.text)
+			    : rc;
+}
+
 static int name_chat(struct serve_chat *c, struct err *e)
 {
 	struct serve_service *s = c->service;
@@ -29,7 +39,7 @@ static int name_chat(struct serve_chat *c, struct err *e)
 		return 0;
 	TRY(serve_service_ready(s, e));
 	const char *worker = audit_log_worker(flow_log(s->flow));
-	TRY(audit_log_reserve(flow_log(s->flow), &c->n, e));
+	TRY(recorded(audit_log_reserve(flow_log(s->flow), &c->n, e), e));
 	snprintf(c->record, sizeof c->record, "%.60s/%llu", worker, (unsigned long long)c->n);
 	snprintf(c->id, sizeof c->id, "chatcmpl-%.60s-%llu", worker, (unsigned long long)c->n);
 	env_step(flow_env(s->flow), "serve.admitted");
@@ -295,7 +305,7 @@ static int finish_chat(struct serve_chat *c, struct err *e)
 {
 	if (!c->recorded) {
 		env_step(flow_env(c->service->flow), "serve.answered");
-		TRY(serve_record_append(c, e));
+		TRY(recorded(serve_record_append(c, e), e));
 		env_step(flow_env(c->service->flow), "serve.recorded");
 	}
 	return SERVE_END;
