@@ -35,6 +35,23 @@ struct cli_later {
 	const char *noun, *verb; /* verb NULL: the noun stands alone */
 };
 
+/* Where the value of an option comes from, the strongest last. */
+enum cli_source {
+	CLI_DEFAULT,
+	CLI_SYSTEM_FILE,
+	CLI_USER_FILE,
+	CLI_PROJECT_FILE,
+	CLI_NAMED_FILE, /* --config */
+	CLI_ENVIRONMENT,
+	CLI_COMMAND_LINE,
+};
+struct cli_origin {
+	enum cli_source source;
+	const char *name; /* of the file, or of the variable; NULL */
+	int line;
+};
+struct cli_config;
+
 /* One invocation. */
 struct cli {
 	const struct cli_command *command;
@@ -42,7 +59,13 @@ struct cli {
 	const char *operand[CLI_OPERANDS_MAX];
 	int operands;
 	const char *value[CLI_OPTIONS_MAX]; /* by the command's option; "" for a given flag, NULL
-					       when absent */
+					       when absent: the effective value, config.h */
+	struct cli_origin from[CLI_OPTIONS_MAX];
+	bool off[CLI_OPTIONS_MAX]; /* --no-FLAG */
+	struct cli_config *config;
+	const char *config_file; /* --config */
+	unsigned given;          /* options of all commands on the command line, a bit each */
+	struct err config_err;   /* why configuration could not be read */
 	bool json, quiet, no_input, yes, help, clock_ok;
 	bool alone; /* writes itself: flow_options */
 	const char *home, *passphrase_file;
@@ -54,7 +77,7 @@ struct cli {
 	struct err err;
 };
 
-/* Value of an option, NULL when not given. */
+/* Value of an option, from the command line or configuration; NULL when nobody gives it. */
 const char *cli_value(const struct cli *c, const char *name);
 bool cli_has(const struct cli *c, const char *name);
 /* A required option or operand: ERR_USAGE with the command's usage line when absent. */
@@ -138,5 +161,6 @@ int cmd_audit_erase(struct cli *c);
 int cmd_audit_rewrap(struct cli *c);
 int cmd_selftest(struct cli *c);
 int cmd_bench(struct cli *c);
+int cmd_config_show(struct cli *c);
 
 #endif

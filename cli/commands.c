@@ -15,8 +15,8 @@
 	{                                                                                       \
 		"sampling", "WHOSE", "what a request leaves out: model (its files') or neutral" \
 	}
-#define ADAPTER_OPTION                                                               \
-	{                                                                            \
+#define ADAPTER_OPTION                                                                 \
+	{                                                                              \
 		"adapter", "REF", "LoRA adapter, a release too, merged into the model" \
 	}
 #define COMPUTE_OPTIONS                                                                 \
@@ -25,7 +25,8 @@
 		{ "cache", "FORM", "what positions are kept in: f32, bf16 or int8" },   \
 		{ "cache-size", "SIZE", "memory of all conversations together" },       \
 		{ "memory", "SIZE", "refuse to load beyond it" },                       \
-		{ "numerics", "MODE", "canonical (default) or fast (other bits, named in records)" },     \
+		{ "numerics", "MODE",                                                   \
+		  "canonical (default) or fast (other bits, named in records)" },       \
 	{                                                                               \
 		"speculation", "N", "tokens drafted at most, without effect on answers" \
 	}
@@ -359,6 +360,13 @@ const struct cli_command cli_commands[] = {
 	  { "hallmark audit rewrap", "hallmark audit rewrap --passphrase-file secret.txt" },
 	  cmd_audit_rewrap },
 
+	{ "config",
+	  "show",
+	  "[KEY]",
+	  "what configuration says, as a file would; KEY: a table such as serve, or serve.listen",
+	  { { "origin", NULL, "every option, and where its value comes from" } },
+	  { "hallmark config show", "hallmark config show --origin serve" },
+	  cmd_config_show },
 	{ "selftest",
 	  NULL,
 	  "",
@@ -382,7 +390,8 @@ const struct cli_command cli_commands[] = {
 	    { "dtype", "TYPE", "weights: stored (default), bf16, q8 or q4" },
 	    { "cache", "TYPE", "f32 (default), bf16 or int8" },
 	    { "threads", "N", "compute threads (default: one for each core)" },
-	    { "numerics", "WHICH", "canonical (default) or fast: MXFP4 and bf16 with rounded inputs" },
+	    { "numerics", "WHICH",
+	      "canonical (default) or fast: MXFP4 and bf16 with rounded inputs" },
 	    { "prompt", "N", "a prompt of so many tokens (default: 512)" },
 	    { "context", "N", "decode after so many tokens (default: 16)" } },
 	  { "hallmark bench --synthetic qwen3-30b-a3b --layers 8 --dtype q8",

@@ -47,6 +47,5 @@ const struct cli_later cli_later[] = {
 	{ "doctor", NULL },
 	{ "backup", NULL },
 	{ "restore", NULL },
-	{ "config", "show" },
 };
 const size_t cli_later_count = sizeof cli_later / sizeof *cli_later;

@@ -4,7 +4,7 @@
  * verification failed, 4 denied, 5 not found, 6 conflict, 7 unavailable. */
 #include "base/build.h"
 #include "base/text.h"
-#include "cli/cli.h"
+#include "cli/config.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -14,7 +14,7 @@
 #define WAIT_SECONDS 30
 #define WAIT_MOST 86400
 
-static const struct cli_option global[] = {
+const struct cli_option cli_global[] = {
 	{ "json", NULL, "one JSON document on stdout" },
 	{ "quiet", NULL, "no progress, no remarks" },
 	{ "no-input", NULL, "never ask" },
@@ -25,7 +25,9 @@ static const struct cli_option global[] = {
 	{ "wait", "SECONDS",
 	  "how long to wait for another process that writes to the state folder (default: 30)" },
 	{ "passphrase-file", "FILE", "passphrase of the key (or in $HALLMARK_PASSPHRASE)" },
+	{ "config", "FILE", "configuration, instead of the files that are looked for" },
 };
+const size_t cli_global_count = sizeof cli_global / sizeof *cli_global;
 
 /* noun: its verbs alone; NULL: all commands. */
 static void print_overview(FILE *to, const char *noun)
@@ -56,9 +58,9 @@ static void print_help(const struct cli_command *k)
 	for (size_t i = 0; i < CLI_OPTIONS_MAX && k->option[i].name; i++)
 		printf("  --%-14s %-10s %s\n", k->option[i].name,
 		       k->option[i].value ? k->option[i].value : "", k->option[i].help);
-	for (size_t i = 0; i < sizeof global / sizeof *global; i++)
-		printf("  --%-14s %-10s %s\n", global[i].name,
-		       global[i].value ? global[i].value : "", global[i].help);
+	for (size_t i = 0; i < cli_global_count; i++)
+		printf("  --%-14s %-10s %s\n", cli_global[i].name,
+		       cli_global[i].value ? cli_global[i].value : "", cli_global[i].help);
 	if (k->run == cmd_fork_audit)
 		cmd_fork_kinds();
 	printf("\nexamples:\n  %s\n  %s\n", k->example[0], k->example[1]);
@@ -113,19 +115,34 @@ static int take_wait(struct cli *c, const char *value)
 	return 0;
 }
 
-static int set_global(struct cli *c, size_t i, const char *value)
+int cli_global_set(struct cli *c, size_t i, const char *value)
 {
-	bool *const flags[] = { &c->json, &c->quiet, &c->no_input,
-				&c->yes,  &c->help,  &c->clock_ok };
+	bool *const flags[] = {
+		&c->json, &c->quiet, &c->no_input, &c->yes, &c->help, &c->clock_ok
+	};
 	if (i < sizeof flags / sizeof *flags)
 		*flags[i] = true;
-	else if (strcmp(global[i].name, "home") == 0)
+	else if (strcmp(cli_global[i].name, "home") == 0)
 		c->home = value;
-	else if (strcmp(global[i].name, "wait") == 0)
+	else if (strcmp(cli_global[i].name, "wait") == 0)
 		return take_wait(c, value);
+	else if (strcmp(cli_global[i].name, "config") == 0)
+		c->config_file = value;
 	else
 		c->passphrase_file = value;
 	return 0;
+}
+
+/* --no-FLAG: what configuration switches on. */
+static bool switch_off(struct cli *c, const char *flag)
+{
+	const struct cli_option *o = c->command->option;
+	for (size_t i = 0; i < CLI_OPTIONS_MAX && o[i].name; i++)
+		if (!o[i].value && strcmp(o[i].name, flag) == 0) {
+			c->value[i] = NULL;
+			return c->off[i] = true;
+		}
+	return false;
 }
 
 /* One --option; *next is the following word, consumed when the option takes a value. Returns words
@@ -135,8 +152,8 @@ static int take_option(struct cli *c, const char *word, const char *next)
 	size_t len = strcspn(word, "=");
 	const char *inline_value = word[len] == '=' ? word + len + 1 : NULL;
 	for (size_t pass = 0; pass < 2; pass++) {
-		const struct cli_option *list = pass ? global : c->command->option;
-		size_t count = pass ? sizeof global / sizeof *global : CLI_OPTIONS_MAX;
+		const struct cli_option *list = pass ? cli_global : c->command->option;
+		size_t count = pass ? cli_global_count : CLI_OPTIONS_MAX;
 		for (size_t i = 0; i < count && list[i].name; i++) {
 			if (strlen(list[i].name) != len || strncmp(list[i].name, word, len) != 0)
 				continue;
@@ -149,12 +166,15 @@ static int take_option(struct cli *c, const char *word, const char *next)
 			const char *value =
 				list[i].value ? (inline_value ? inline_value : next) : "";
 			if (pass)
-				TRY(set_global(c, i, value));
+				TRY(cli_global_set(c, i, value));
 			else
 				c->value[i] = value;
+			c->given |= pass ? 1u << i : 0;
 			return list[i].value && !inline_value ? 2 : 1;
 		}
 	}
+	if (text_starts(word, "no-") && !inline_value && switch_off(c, word + 3))
+		return 1;
 	return err_set(&c->err, ERR_USAGE, "unknown option --%.*s: see `hallmark %s --help`",
 		       (int)len, word, c->name);
 }
@@ -179,6 +199,29 @@ static int parse(struct cli *c, int argc, char **argv)
 	return 0;
 }
 
+/* A value that is refused and does not stand on the command line is looked for elsewhere. */
+static void say_where(struct cli *c)
+{
+	const struct cli_option *o = c->command->option;
+	const char *text = c->err.text;
+	if (!text_starts(text, "--"))
+		return;
+	size_t len = strcspn(text + 2, " :");
+	for (size_t i = 0; i < CLI_OPTIONS_MAX && o[i].name; i++) {
+		const struct cli_origin *from = &c->from[i];
+		size_t end = strlen(text);
+		if (strlen(o[i].name) != len || memcmp(o[i].name, text + 2, len) != 0 ||
+		    !from->name)
+			continue;
+		if (from->line)
+			snprintf(c->err.text + end, sizeof c->err.text - end, " (from %s:%d)",
+				 from->name, from->line);
+		else
+			snprintf(c->err.text + end, sizeof c->err.text - end, " (from %s)",
+				 from->name);
+	}
+}
+
 static int run(struct cli *c)
 {
 	const struct cli_command *k = c->command;
@@ -189,7 +232,16 @@ static int run(struct cli *c)
 	if (!k->run)
 		return err_set(&c->err, ERR_UNSUPPORTED, "not available in this version: %s",
 			       c->name);
-	return k->run(c);
+	int rc = cli_config_read(c, &c->config_err);
+	if (rc < 0) {
+		c->err = c->config_err;
+		return rc;
+	}
+	TRY(cli_config_apply(c));
+	rc = k->run(c);
+	if (rc == ERR_USAGE)
+		say_where(c);
+	return rc;
 }
 
 static int start(struct cli *c, int argc, char **argv)
@@ -229,6 +281,7 @@ int main(int argc, char **argv)
 		rc = err_set(&c.err, ERR_IO, "write to stdout: %s", strerror(errno));
 	if (rc < 0)
 		fprintf(stderr, "hallmark: %s\n", c.err.text[0] ? c.err.text : err_name(rc));
+	cli_config_close(&c);
 	explicit_bzero(c.passphrase, sizeof c.passphrase);
 	return err_exit_status(rc);
 }
