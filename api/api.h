@@ -30,6 +30,7 @@ enum api_shape api_shape_of(const char *name); /* API_SHAPES: of no shape that i
 struct api_error {
 	int status; /* of HTTP */
 	const char *message, *code, *param;
+	const char *request_id; /* Anthropic's errors say it */
 };
 
 /* ---- requests ---- */
@@ -60,6 +61,7 @@ enum api_tool_choice { API_TOOLS_AUTO, API_TOOLS_NONE, API_TOOLS_REQUIRED, API_T
 /* Zero-initialise ({0}); every pointer is owned by the request. */
 struct api_request {
 	enum api_shape shape;
+	enum api_shape form; /* of the reader: whose fields are read */
 	json_t *root;      /* the document; holds the strings below */
 	size_t values;     /* in it, and in the texts of JSON that it holds */
 	const char *model; /* 1..256 bytes */
@@ -108,9 +110,13 @@ int api_request_parse(enum api_shape shape, const void *body, size_t len, struct
 void api_request_free(struct api_request *r);
 /* Whether the client gave the field of this name: for others a model may have defaults. */
 bool api_request_gives(const struct api_request *r, const char *name);
-/* As bytes that api_request_parse makes the same request of, appended to out: its fields are read
- * from (root, constraint_field and without_effect are not). n, top_p and repetition are set. */
+/* As bytes that api_request_read_kept makes the same request of, appended to out: its fields are
+ * read from (root, constraint_field and without_effect are not). n, top_p and repetition are set.
+ * They are a chat request for every shape but completions. */
 int api_request_write(const struct api_request *q, struct buf *out, struct err *e) MUST_USE;
+/* Read what api_request_write wrote of a request of this shape; otherwise as api_request_parse. */
+int api_request_read_kept(enum api_shape shape, const void *text, size_t len,
+			  struct api_request *out, struct err *e) MUST_USE;
 
 /* ---- pieces of an answer ---- */
 
@@ -179,7 +185,8 @@ void api_answer_fail(struct buf *out, struct api_answer *s, const struct api_err
 /* HTTP status of an ERR_* code. */
 int api_error_status(int code);
 /* As clients of this shape know errors, appended to out: OpenAI's
- * {"error":{"message","type","param","code"}}. */
+ * {"error":{"message","type","param","code"}}, or of API_MESSAGES Anthropic's
+ * {"type":"error","error":{"type","message"},"request_id"}. */
 void api_error_json(struct buf *out, enum api_shape shape, const struct api_error *error);
 
 #endif

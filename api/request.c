@@ -1,6 +1,6 @@
-/* The body of POST /v1/chat/completions: one JSON object, at most 8 MiB, 512 levels, keys of 128
- * bytes, arrays of 100,000 elements, 2^17 values in all; its fields: request_fields.c. Here are the
- * limits, and the kinds of values. */
+/* The body of a request of any shape: one JSON object, at most 8 MiB, 512 levels, keys of 128
+ * bytes, arrays of 100,000 elements, 2^17 values in all; its fields: request_fields.c, and files of
+ * the shape that alone has them. Here are the limits, and the kinds of values. */
 #include "api/request_read.h"
 #include "base/json.h"
 #include "base/limits.h"
@@ -254,7 +254,7 @@ int api_read_others(struct api_request *r, const json_t *o, const char *const *k
 
 /* ---- the whole ---- */
 
-static int missing(const char *name, struct err *e)
+int api_read_missing(const char *name, struct err *e)
 {
 	return err_at(e, err_set(e, ERR_INPUT, "\"%s\" is missing", name),
 		      "missing_required_parameter", "%s", name);
@@ -269,21 +269,23 @@ static int read_fields(struct api_request *r, struct err *e)
 	json_object_foreach(r->root, name, v)
 		TRY(json_is_null(v) ? 0 : api_read_field(r, name, v, e));
 	if (!r->model)
-		return missing("model", e);
-	if (!json_array_size(r->messages))
-		return missing("messages", e);
+		return api_read_missing("model", e);
+	TRY(api_forms[r->form].done(r, e));
 	return api_read_together(r, e);
 }
 
-int api_request_parse(enum api_shape shape, const void *body, size_t len, struct api_request *out,
-		      struct err *e)
+static int read_body(enum api_shape shape, enum api_shape form, const void *body, size_t len,
+		     struct api_request *out, struct err *e)
 {
-	*out = (struct api_request){
-		.shape = shape, .n = 1, .temperature = 1, .top_p = 1, .repetition = 1
-	};
+	*out = (struct api_request){ .shape = shape,
+				     .form = form,
+				     .n = 1,
+				     .temperature = 1,
+				     .top_p = 1,
+				     .repetition = 1 };
 	if (len > LIMIT_REQUEST_BYTES)
 		return err_set(e, ERR_INPUT, "the body is longer than 8 MiB");
-	if (shape != API_CHAT)
+	if (!api_forms[form].done)
 		return err_set(e, ERR_UNSUPPORTED, "not available in this version: %s",
 			       api_shape_name(shape));
 	TRY(api_read_shape(out, body, len, e));
@@ -296,6 +298,19 @@ int api_request_parse(enum api_shape shape, const void *body, size_t len, struct
 	if (!out->messages || !out->without_effect)
 		return err_set(e, ERR_NOMEM, "out of memory for the request");
 	return read_fields(out, e);
+}
+
+int api_request_parse(enum api_shape shape, const void *body, size_t len, struct api_request *out,
+		      struct err *e)
+{
+	return read_body(shape, shape, body, len, out, e);
+}
+
+int api_request_read_kept(enum api_shape shape, const void *text, size_t len,
+			  struct api_request *out, struct err *e)
+{
+	enum api_shape form = shape == API_COMPLETION ? API_COMPLETION : API_CHAT;
+	return read_body(shape, form, text, len, out, e);
 }
 
 bool api_request_gives(const struct api_request *r, const char *name)

@@ -187,11 +187,13 @@ static const struct api_field chat_fields[] = {
 	{ NULL, NULL },
 };
 
-/* What a shape takes: its own fields, which count first, and shared ones. */
-static const struct {
-	const struct api_field *own, *shared;
-} taken[API_SHAPES] = {
-	[API_CHAT] = { chat_fields, shared_fields },
+static int chat_done(struct api_request *r, struct err *e)
+{
+	return json_array_size(r->messages) ? 0 : api_read_missing("messages", e);
+}
+
+const struct api_form api_forms[API_SHAPES] = {
+	[API_CHAT] = { chat_fields, shared_fields, chat_done },
 };
 
 /* Taken with a value that changes nothing. */
@@ -342,9 +344,9 @@ static const struct api_field *find_field(const struct api_field *f, const char 
 
 int api_read_field(struct api_request *r, const char *name, const json_t *v, struct err *e)
 {
-	const struct api_field *f = find_field(taken[r->shape].own, name);
+	const struct api_field *f = find_field(api_forms[r->form].own, name);
 	if (!f)
-		f = find_field(taken[r->shape].shared, name);
+		f = find_field(api_forms[r->form].shared, name);
 	if (!f)
 		return read_other(r, name, v, e);
 	int rc = f->read(r, f->name, v, e);

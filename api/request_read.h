@@ -32,6 +32,8 @@ json_t *api_read_member(const json_t *o, const char *key);
 typedef int api_field_reader(struct api_request *r, const char *name, const json_t *v,
 			     struct err *e);
 
+int api_read_missing(const char *name, struct err *e);
+
 /* request_messages.c */
 api_field_reader api_read_messages;
 /* request_thought.c: an assistant's reasoning. A content part of this type is a piece of it, and
@@ -66,6 +68,13 @@ struct api_field {
 	const char *name;
 	api_field_reader *read;
 };
+/* What a shape takes: its own fields, which count first, and shared ones; done, once all are read,
+ * makes the messages of what was kept of them, and names what is missing. */
+struct api_form {
+	const struct api_field *own, *shared;
+	int (*done)(struct api_request *r, struct err *e);
+};
+extern const struct api_form api_forms[API_SHAPES]; /* without done: not in this version */
 /* What only the whole request shows: tool_choice without tools, two constraints, ... */
 int api_read_together(struct api_request *r, struct err *e) MUST_USE;
 

@@ -49,7 +49,8 @@ static int name_chat(struct serve_chat *c, struct err *e)
 static int parse(struct serve_chat *c, const void *body, size_t len, struct err *e)
 {
 	c->body_digest = digest_of(body, len);
-	return api_request_parse(c->given.shape, body, len, &c->request, e);
+	return c->given.given ? api_request_read_kept(c->given.shape, body, len, &c->request, e)
+			      : api_request_parse(c->given.shape, body, len, &c->request, e);
 }
 
 static bool may_use(const struct serve_caller *by, const struct serve_service *s)

@@ -25,7 +25,11 @@ struct chat {
 
 static struct api_error error_of(const struct chat *c, int code)
 {
-	return (struct api_error){ api_error_status(code), c->err.text, c->err.kind, c->err.at };
+	return (struct api_error){ .status = api_error_status(code),
+				   .message = c->err.text,
+				   .code = c->err.kind,
+				   .param = c->err.at,
+				   .request_id = c->asked ? serve_chat_id(c->asked) : NULL };
 }
 
 /* What a client may read of an error: its own faults in full, ours by kind (the rest goes to

@@ -124,7 +124,7 @@ Test(api_answer, errors_come_back_with_their_code_and_message)
 		struct buf plain = { 0 }, streamed = written(true), heard[API_CHOICES] = { { 0 } };
 		struct err e = { 0 };
 		streamed.len -= strlen("data: [DONE]\n\n");
-		struct api_error error = { errors[i].status, "so it is", errors[i].word, "model" };
+		struct api_error error = { errors[i].status, "so it is", errors[i].word, "model", NULL };
 		api_error_json(&plain, API_CHAT, &error);
 		struct api_request asked = { .shape = API_CHAT, .stream = true };
 		struct api_answer a = { .facts = { .asked = &asked } };
@@ -137,6 +137,33 @@ Test(api_answer, errors_come_back_with_their_code_and_message)
 		buf_free(&streamed);
 		buf_free(&heard[0]);
 		buf_free(&heard[1]);
+	}
+}
+
+Test(api_answer, errors_of_messages_are_in_their_own_form)
+{
+	static const struct {
+		int status;
+		const char *type;
+	} errors[] = { { 400, "invalid_request_error" }, { 401, "authentication_error" },
+		       { 403, "permission_error" },      { 404, "not_found_error" },
+		       { 405, "invalid_request_error" }, { 413, "request_too_large" },
+		       { 429, "rate_limit_error" },      { 500, "api_error" },
+		       { 503, "overloaded_error" },      { 529, "overloaded_error" } };
+	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+		struct buf out = { 0 };
+		char want[160];
+		struct api_error error = { .status = errors[i].status,
+					   .message = "so \"it\" is",
+					   .code = "not shown",
+					   .request_id = i ? "msg_w-1" : NULL };
+		snprintf(want, sizeof want,
+			 "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":\"so \\\"it\\\" is\"}"
+			 ",\"request_id\":%s}",
+			 errors[i].type, i ? "\"msg_w-1\"" : "null");
+		api_error_json(&out, API_MESSAGES, &error);
+		cr_expect_str_eq(out.bytes, want);
+		buf_free(&out);
 	}
 }
 
