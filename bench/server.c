@@ -145,7 +145,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	snprintf(address, sizeof address, "127.0.0.1:%s", argv[1]);
-	struct server_options o = { .address = address };
+	struct server_options o = { .listener = { { .address = address } }, .listeners = 1 };
 	if (server_open(&running, NULL, &o, &e) < 0) {
 		fprintf(stderr, "%s\n", e.text);
 		return 1;

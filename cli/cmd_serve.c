@@ -1,5 +1,5 @@
 /* hallmark serve */
-#include "net/net.h"
+#include "base/limits.h"
 #include "cli/cli.h"
 #include "server/server.h"
 
@@ -16,24 +16,62 @@ static void on_signal(int number)
 		server_stop(s);
 }
 
-static void say_what(const struct serve_host *h, const char *address)
+static void say_what(const struct serve_host *h, const struct server *server)
 {
 	const struct serve_service *s;
 	for (size_t i = 0; (s = serve_host_at(h, i)); i++)
 		fprintf(stderr, "%s%s", i ? ", " : "hallmark: serving ", serve_service_model(s));
-	fprintf(stderr, "\nlistening on http://%s\n", address);
+	for (unsigned i = 0; server_url(server, i); i++)
+		fprintf(stderr, "\nlistening on %s", server_url(server, i));
+	fputc('\n', stderr);
 }
 
-static int serve(struct cli *c, struct serve_host *h, const char *listen)
+/* Where it listens, out of --listen and --admin. The texts are the caller's. */
+struct where {
+	char listen[2048], admin[LIMIT_PATH_BYTES + 16];
+};
+
+static int add_listener(struct cli *c, struct server_options *o, const char *address, bool admin)
 {
-	struct server_options o = { .address = listen, .env = &c->env };
+	if (o->listeners == SERVER_LISTENERS_MAX)
+		return err_set(&c->err, ERR_USAGE, "--listen: at most %d addresses",
+			       SERVER_LISTENERS_MAX - 1);
+	o->listener[o->listeners++] = (struct server_listener){ address, admin };
+	return 0;
+}
+
+static int read_where(struct cli *c, const struct flow *f, struct where *w,
+		      struct server_options *o)
+{
+	const char *listen = cli_value(c, "listen"), *admin = cli_value(c, "admin");
+	int n = snprintf(w->listen, sizeof w->listen, "%s", listen ? listen : "127.0.0.1:8080");
+	if (n < 0 || (size_t)n >= sizeof w->listen)
+		return err_set(&c->err, ERR_USAGE, "--listen: too long");
+	for (char *at = w->listen; at;) {
+		char *one = strsep(&at, ",");
+		TRY(add_listener(c, o, one, false));
+	}
+	if (admin && strcmp(admin, "none") == 0)
+		return 0;
+	n = admin ? snprintf(w->admin, sizeof w->admin, "unix:%s", admin)
+		  : snprintf(w->admin, sizeof w->admin, "unix:%s/admin.sock", flow_home(f));
+	if (n < 0 || (size_t)n >= sizeof w->admin)
+		return err_set(&c->err, ERR_USAGE, "--admin: the path is too long");
+	return add_listener(c, o, w->admin, true);
+}
+
+static int serve(struct cli *c, struct flow *f, struct serve_host *h)
+{
+	struct server_options o = { .env = &c->env };
+	struct where where;
 	struct server *s;
+	TRY(read_where(c, f, &where, &o));
 	TRY(server_open(&s, h, &o, &c->err));
 	running = s;
 	struct sigaction act = { .sa_handler = on_signal };
 	sigaction(SIGINT, &act, NULL);
 	sigaction(SIGTERM, &act, NULL);
-	say_what(h, server_address(s));
+	say_what(h, s);
 	int rc = server_run(s, &c->err);
 	running = NULL;
 	server_close(s);
@@ -74,13 +112,14 @@ static void open_door(struct cli *c, struct flow *f)
 			why.text);
 }
 
-static int serve_models(struct cli *c, const struct serve_options *o, struct serve_host *h)
+static int serve_models(struct cli *c, const struct serve_options *o, struct flow *f,
+			struct serve_host *h)
 {
 	TRY(cli_models_add(c, o, h));
 	if (!cli_has(c, "policy") && !c->quiet)
 		fputs("hallmark: no policy given: nothing is filtered, and every record says so\n",
 		      stderr);
-	return serve(c, h, cli_value(c, "listen"));
+	return serve(c, f, h);
 }
 
 int cmd_serve(struct cli *c)
@@ -99,7 +138,7 @@ int cmd_serve(struct cli *c)
 	open_door(c, f);
 	int rc = serve_host_open(&h, f, &c->err);
 	if (rc == 0)
-		rc = serve_models(c, &o, h);
+		rc = serve_models(c, &o, f, h);
 	serve_host_close(h);
 	flow_close(f);
 	return rc;

@@ -156,6 +156,7 @@ const json_t *flow_recovered(const struct flow *f);
 /* Borrowed until flow_close. */
 const struct env *flow_env(const struct flow *f);
 struct audit_log *flow_log(const struct flow *f);
+const char *flow_home(const struct flow *f); /* the state folder */
 bool flow_quiet(const struct flow *f);
 bool flow_read_only(const struct flow *f);
 /* Let other commands write through this process. ERR_IO: no sockets on this file system. */

@@ -19,6 +19,7 @@
 
 const struct env *flow_env(const struct flow *f) { return f->env; }
 struct audit_log *flow_log(const struct flow *f) { return f->log; }
+const char *flow_home(const struct flow *f) { return f->home; }
 bool flow_quiet(const struct flow *f) { return f->quiet; }
 bool flow_read_only(const struct flow *f) { return f->read_only; }
 

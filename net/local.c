@@ -4,6 +4,7 @@
  * named as /proc/self/fd/N. Who is at the other end is asked of the kernel (SO_PEERCRED), so that
  * nothing hangs on the modes of the folders above. */
 #include "base/limits.h"
+#include "net/local.h"
 #include "net/net.h"
 
 #include <errno.h>
@@ -45,13 +46,15 @@ static int local_socket(int *fd, struct err *e)
 }
 
 /* Root may come to anyone's, and anyone to root's. */
-static int check_peer(int fd, bool coming, struct err *e)
+static int check_peer(int fd, bool coming, uint32_t *uid, struct err *e)
 {
 	struct ucred who;
 	socklen_t len = sizeof who;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
 		return err_errno(e, "ask who is at the other end of a local socket");
+	if (uid)
+		*uid = who.uid;
 	if (who.uid == 0 || who.uid == geteuid() || (coming && geteuid() == 0))
 		return 0;
 	return err_set(e, ERR_CONFLICT, "the other end of the local socket is user %u's",
@@ -98,7 +101,7 @@ int net_local_connect(const char *dir, const char *name, int *fd, struct err *e)
 		rc = nobody ? err_set(e, ERR_NOTFOUND, "nobody listens at %.300s/%s", dir, name)
 			    : err_errno(e, "connect to %.300s/%s", dir, name);
 		close(made);
-	} else if (rc == 0 && (rc = check_peer(made, true, e)) < 0) {
+	} else if (rc == 0 && (rc = check_peer(made, true, NULL, e)) < 0) {
 		close(made);
 	}
 	if (dir_fd >= 0)
@@ -114,12 +117,50 @@ int net_local_accept(int listener, int *fd, struct err *e)
 
 	if (made < 0)
 		return err_set(e, ERR_UNAVAILABLE, "nobody waits: %s", strerror(errno));
-	int rc = check_peer(made, false, e);
+	int rc = check_peer(made, false, NULL, e);
 	if (rc < 0)
 		close(made);
 	else
 		*fd = made;
 	return rc;
+}
+
+int net_local_peer(int fd, uint32_t *uid, struct err *e) { return check_peer(fd, false, uid, e); }
+
+/* Only the socket of a process that has ended gives way: never another kind of file. */
+static int check_free(const char *path, const char *dir, const char *name, struct err *e)
+{
+	struct stat st;
+	int fd;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : err_errno(e, "listen at %s", path);
+	if (!S_ISSOCK(st.st_mode))
+		return err_set(e, ERR_CONFLICT, "listen at %s: there is a file that is no socket",
+			       path);
+	int rc = net_local_connect(dir, name, &fd, e);
+	if (rc == ERR_NOTFOUND)
+		return 0;
+	if (rc < 0)
+		return rc;
+	close(fd);
+	return err_set(e, ERR_CONFLICT, "listen at %s: another process does", path);
+}
+
+int net_local_claim(const char *path, int *fd, struct err *e)
+{
+	char dir[LIMIT_PATH_BYTES];
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	size_t len = slash ? (size_t)(slash - path) : 0;
+
+	if (!*name || len >= sizeof dir || strlen(name) > 80)
+		return err_set(e, ERR_INPUT, "listen at \"%.300s\": expected the path of a socket",
+			       path);
+	snprintf(dir, sizeof dir, "%.*s", (int)len, path);
+	if (len == 0)
+		snprintf(dir, sizeof dir, "%s", slash ? "/" : ".");
+	TRY(check_free(path, dir, name, e));
+	return net_local_listen(dir, name, fd, e);
 }
 
 /* ---- messages ---- */
@@ -212,7 +253,8 @@ int net_message_receive(int fd, size_t bytes_max, int begin_ms, int whole_ms, st
 			end = steady_ms() + whole_ms;
 		have += (size_t)n;
 	}
-	size_t left = (size_t)head[0] << 24 | (size_t)head[1] << 16 | (size_t)head[2] << 8 | head[3];
+	size_t left =
+		(size_t)head[0] << 24 | (size_t)head[1] << 16 | (size_t)head[2] << 8 | head[3];
 	if (left > bytes_max)
 		return err_set(e, ERR_INPUT, "a message of %zu bytes, the limit is %zu", left,
 			       bytes_max);

@@ -1,4 +1,5 @@
 #include "net/net.h"
+#include "net/local.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,7 +17,6 @@ union address {
 	struct sockaddr_in6 v6;
 };
 
-/* Loopback only: what may talk to the outside terminates TLS in front of us. */
 static int parse_address(const char *text, uint16_t port, union address *out, socklen_t *len,
 			 struct err *e)
 {
@@ -27,20 +27,17 @@ static int parse_address(const char *text, uint16_t port, union address *out, so
 		out->v4.sin_family = AF_INET;
 		out->v4.sin_port = htons(port);
 		*len = sizeof out->v4;
-		if (ntohl(out->v4.sin_addr.s_addr) >> 24 == 127)
-			return 0;
 	} else if (inet_pton(AF_INET6, text, &out->v6.sin6_addr) == 1) {
 		out->v6.sin6_family = AF_INET6;
 		out->v6.sin6_port = htons(port);
 		*len = sizeof out->v6;
-		if (IN6_IS_ADDR_LOOPBACK(&out->v6.sin6_addr))
-			return 0;
 	} else {
 		return err_set(e, ERR_INPUT,
-			       "listen address: expected 127.0.0.1 or ::1, found \"%.100s\"", text);
+			       "listen address: expected an address of IPv4 or IPv6 as in "
+			       "127.0.0.1, found \"%.100s\"",
+			       text);
 	}
-	return err_set(e, ERR_UNSUPPORTED,
-		       "not available in this version: listening on %s (loopback only)", text);
+	return 0;
 }
 
 static int bind_and_listen(int fd, union address *a, socklen_t len)
@@ -77,9 +74,17 @@ static int system_listen(void *ctx, const char *address, uint16_t *port, struct 
 	return fd;
 }
 
+static int system_listen_local(void *ctx, const char *path, struct err *e)
+{
+	(void)ctx;
+	int fd;
+	TRY(net_local_claim(path, &fd, e));
+	return fd;
+}
+
 static struct net_peer peer_of(const union address *a)
 {
-	struct net_peer peer = { { [10] = 0xff, [11] = 0xff } };
+	struct net_peer peer = { .address = { [10] = 0xff, [11] = 0xff } };
 	if (a->any.sa_family == AF_INET6)
 		memcpy(peer.address, &a->v6.sin6_addr, 16);
 	else
@@ -92,15 +97,24 @@ static int system_accept(void *ctx, int fd, struct net_peer *from)
 	(void)ctx;
 	union address a = { 0 };
 	socklen_t len = sizeof a;
-	int peer = accept4(fd, &a.any, &len, SOCK_CLOEXEC);
-	if (peer < 0)
+	struct net_peer peer = { .local = true };
+	int made = accept4(fd, &a.any, &len, SOCK_CLOEXEC);
+	if (made < 0)
 		return -errno;
+	if (a.any.sa_family == AF_UNIX) {
+		if (net_local_peer(made, &peer.uid, NULL) < 0) {
+			close(made);
+			return -ECONNABORTED;
+		}
+	} else {
+		peer = peer_of(&a);
+		/* Send each token at once (no Nagle delay). */
+		int on = 1;
+		setsockopt(made, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	}
 	if (from)
-		*from = peer_of(&a);
-	/* Send each token at once (no Nagle delay). */
-	int on = 1;
-	setsockopt(peer, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	return peer;
+		*from = peer;
+	return made;
 }
 
 static ssize_t system_recv(void *ctx, int fd, void *out, size_t len, int flags)
@@ -142,6 +156,7 @@ struct net net_system(void)
 {
 	return (struct net){
 		.listen = system_listen,
+		.listen_local = system_listen_local,
 		.accept = system_accept,
 		.recv = system_recv,
 		.send = system_send,

@@ -6,21 +6,29 @@
 #include "base/buf.h"
 #include "base/env.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 /* ---- sockets, injected: a test can serve bytes from memory, delay them, or fail each call ---- */
 
-/* Who a connection comes from: IPv6, or IPv4 as ::ffff:a.b.c.d. */
+/* Who a connection comes from. */
 struct net_peer {
-	uint8_t address[16];
+	uint8_t address[16]; /* IPv6, or IPv4 as ::ffff:a.b.c.d; zeros for a local one */
+	bool local;          /* over a Unix socket: of the same user as this process, or root's */
+	uint32_t uid;        /* of a local one, as the kernel says it */
 };
 
 struct net {
-	int (*listen)(void *ctx, const char *address, uint16_t *port,
-		      struct err *e); /* fd; loopback only */
-	/* fd or -errno: -EAGAIN when nobody waits; peer may be NULL */
+	/* fd; address: of IPv4 or IPv6, or "localhost"; port 0: one is picked, and told.
+	 * ERR_CONFLICT: in use. */
+	int (*listen)(void *ctx, const char *address, uint16_t *port, struct err *e);
+	/* fd of a Unix socket at this path, mode 0600; the file of one that nobody listens at any
+	 * more is replaced. ERR_CONFLICT: somebody does, or another kind of file is there. */
+	int (*listen_local)(void *ctx, const char *path, struct err *e);
+	/* fd or -errno: -EAGAIN when nobody waits; peer may be NULL. Over a Unix socket another
+	 * user than this one and root is refused: -ECONNABORTED. */
 	int (*accept)(void *ctx, int fd, struct net_peer *peer);
 	ssize_t (*recv)(void *ctx, int fd, void *out, size_t len, int flags); /* recv(2), -errno */
 	ssize_t (*send)(void *ctx, int fd, const void *bytes, size_t len,

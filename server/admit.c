@@ -8,13 +8,18 @@
 #include <string.h>
 #include <strings.h>
 
-/* NULL: no such route. */
-static const struct route *find_route(const char *path)
+static bool is_at(const struct route *r, const char *path)
+{
+	return r->is_prefix ? text_starts(path, r->path) && path[strlen(r->path)]
+			    : strcmp(path, r->path) == 0;
+}
+
+/* NULL: no such route on this kind of listener. */
+static const struct route *find_route(const char *path, bool admin)
 {
 	const struct route *r;
 	for (size_t i = 0; (r = server_route_at(i)) != NULL; i++)
-		if (r->is_prefix ? text_starts(path, r->path) && path[strlen(r->path)]
-				 : strcmp(path, r->path) == 0)
+		if (r->place != (admin ? ROUTE_PUBLIC : ROUTE_ADMIN) && is_at(r, path))
 			return r;
 	return NULL;
 }
@@ -54,6 +59,13 @@ static int check_caller(struct exchange *x)
 {
 	if (x->route->needs & ACCESS_OPEN)
 		return 0;
+	if (x->c->listener->admin) { /* the kernel says who it is: this user, or root */
+		x->caller.permissions = ~0u;
+		x->caller.scopes = ACCESS_SCOPES_ALL;
+		snprintf(x->caller.handle, sizeof x->caller.handle, "uid:%u",
+			 (unsigned)x->c->peer.uid);
+		return 0;
+	}
 	int rc = find_caller(x);
 	if (rc < 0)
 		return api_error_status(rc);
@@ -108,7 +120,7 @@ static int refuse_by_head(struct exchange *x, int status)
 
 int server_route_admit(struct exchange *x)
 {
-	x->route = find_route(x->request.path);
+	x->route = find_route(x->request.path, x->c->listener->admin);
 	x->rest = x->route ? x->request.path + strlen(x->route->path) : "";
 	int status = x->route ? check_caller(x) : 404;
 	bool ok = status == 0 && is_method_taken(x) &&

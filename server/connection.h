@@ -34,6 +34,7 @@ struct connection {
 	enum connection_place place, was; /* was: before it was claimed */
 	int64_t since_ms;                 /* it waits; for a body: since its first byte */
 	int fd;
+	const struct listener *listener; /* that it came by */
 	struct net_peer peer;
 	bool turned_away; /* beyond the limits: its request is answered with 503 */
 	bool at_work;     /* counted in the server's requests */

@@ -1,4 +1,5 @@
 #include "server/loop.h"
+#include "server/listen.h"
 #include "server/table.h"
 #include "server/worker.h"
 #include "serve/serve.h"
@@ -11,13 +12,13 @@
 #define TICK_MS 100 /* real time, whatever clock the deadlines are read from */
 #define ACCEPTS_AT_ONCE 64
 
-static void accept_some(struct server *s)
+static void accept_some(struct server *s, const struct listener *l)
 {
 	for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
 		struct net_peer peer = { 0 };
-		int fd = s->net.accept(s->net.ctx, s->listen_fd, &peer);
+		int fd = s->net.accept(s->net.ctx, l->fd, &peer);
 		if (fd >= 0) {
-			server_table_add(s, fd, &peer);
+			server_table_add(s, l, fd, &peer);
 			continue;
 		}
 		if (fd == -EINTR || fd == -ECONNABORTED)
@@ -50,16 +51,19 @@ static void tick(struct server *s)
 /* Until a stop, or an error of the listening socket. */
 static int serve_all(struct server *s, struct err *e)
 {
-	struct pollfd p[] = { { .fd = s->listen_fd, .events = POLLIN },
-			      { .fd = s->stop_fd, .events = POLLIN } };
+	struct pollfd p[SERVER_LISTENERS_MAX + 1];
+	for (unsigned i = 0; i <= s->listeners; i++)
+		p[i] = (struct pollfd){ .fd = i < s->listeners ? s->listener[i].fd : s->stop_fd,
+					.events = POLLIN };
 	int64_t ticked = real_ms();
 	while (!atomic_load(&s->stopping)) {
 		int64_t left = ticked + TICK_MS - real_ms();
-		int n = poll(p, 2, left > 0 ? (int)left : 0);
+		int n = poll(p, s->listeners + 1, left > 0 ? (int)left : 0);
 		if (n < 0 && errno != EINTR)
 			return err_errno(e, "wait for connections");
-		if (n > 0 && p[0].revents)
-			accept_some(s);
+		for (unsigned i = 0; n > 0 && i < s->listeners; i++)
+			if (p[i].revents)
+				accept_some(s, &s->listener[i]);
 		if (real_ms() - ticked >= TICK_MS) {
 			tick(s);
 			ticked = real_ms();
@@ -87,8 +91,7 @@ int server_loop_run(struct server *s, struct err *e)
 	if (rc == 0)
 		rc = serve_all(s, e);
 	atomic_store(&s->stopping, true);
-	s->net.close(s->net.ctx, s->listen_fd);
-	s->listen_fd = -1;
+	server_listen_end(s);
 	drain(s);
 	server_workers_end(s);
 	return rc;

@@ -6,6 +6,7 @@
 static const struct route routes[] = {
 	{ .path = "/health",
 	  .method = "GET",
+	  .place = ROUTE_BOTH,
 	  .needs = ACCESS_OPEN,
 	  .answer = server_answer_health },
 	{ .path = "/v1/models",

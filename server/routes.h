@@ -4,8 +4,16 @@
 
 #include "server/respond.h"
 
+/* Which listeners have it. */
+enum route_place {
+	ROUTE_PUBLIC,
+	ROUTE_ADMIN, /* the operator's socket alone: as if it were nowhere else */
+	ROUTE_BOTH,
+};
+
 struct route {
 	const char *path, *method;
+	enum route_place place;
 	/* Deny by default: a caller has one of these permissions, or the route is ACCESS_OPEN. */
 	unsigned needs;
 	unsigned scope;       /* that a token must have too; 0: any will do */

@@ -1,5 +1,5 @@
-/* The server: an OpenAI-compatible API over one strict HTTP/1.1 server, on loopback. It knows the
- * serving room and base. */
+/* The server: an OpenAI-compatible API over one strict HTTP/1.1 server, at any number of addresses.
+ * It knows the serving room and base. */
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
 
@@ -8,12 +8,25 @@
 #include "base/env.h"
 #include "net/net.h"
 
+#include <stdbool.h>
+
 struct serve_host;
 struct server;
 
+/* Where a server listens. */
+#define SERVER_LISTENERS_MAX 16
+struct server_listener {
+	/* "HOST:PORT" with 127.0.0.1, 0.0.0.0, [::1], localhost...; port 0 picks one; or
+	 * "unix:PATH", for this user and root alone. */
+	const char *address;
+	/* It has the routes of operation and no others. Only a Unix socket may: who comes is known
+	 * by the kernel's word, and asked for no token. */
+	bool admin;
+};
+
 struct server_options {
-	const char *address; /* "HOST:PORT" with 127.x.y.z, [::1] or localhost; port 0 picks one;
-			      * NULL: "127.0.0.1:8080" */
+	struct server_listener listener[SERVER_LISTENERS_MAX];
+	unsigned listeners; /* 0: one, at 127.0.0.1:8080 */
 	/* Open connections, of 41 KiB each: beyond it the one that has been idle longest is closed,
 	 * and where none is, the new one gets 503. 0: 256 */
 	unsigned connections_max;
@@ -42,13 +55,16 @@ struct server_options {
 };
 
 /* Bind and listen; nothing is answered before server_run. The host is borrowed until
- * server_close. ERR_UNSUPPORTED: not a loopback address. ERR_CONFLICT: the port is in use.
- * ERR_INPUT: malformed address. */
+ * server_close. ERR_DENIED: strangers could come, and no token is asked for. ERR_CONFLICT: the port
+ * or the socket is in use. ERR_INPUT: malformed address. */
 int server_open(struct server **out, struct serve_host *host, const struct server_options *o,
 		struct err *e) MUST_USE;
 
-/* "127.0.0.1:43210": the address with the port that was bound. Borrowed. */
+/* "127.0.0.1:43210" or "unix:PATH": where the first listener is, with the port that was bound.
+ * Borrowed. */
 const char *server_address(const struct server *s);
+/* "http://127.0.0.1:43210" or "unix:PATH", of the i-th listener. NULL after the last. Borrowed. */
+const char *server_url(const struct server *s, unsigned i);
 
 /* Answer requests until server_stop; then refuse new ones, let the running ones end (at most
  * drain_ms), and return. */

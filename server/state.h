@@ -3,19 +3,27 @@
 #define SERVER_STATE_H
 
 #include "server/server.h"
+#include "base/limits.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
 struct connection;
 
+struct listener {
+	int fd; /* -1: closed */
+	bool admin, local;
+	char url[LIMIT_PATH_BYTES + 16];
+};
+
 struct server {
 	struct serve_host *host;
 	struct net net;
 	struct env env;
-	struct server_options limits; /* with defaults filled in; address, net, env are not used */
-	char address[80];
-	int listen_fd, epoll_fd;
+	struct server_options limits; /* with defaults filled in; listener, net, env are not used */
+	struct listener listener[SERVER_LISTENERS_MAX];
+	unsigned listeners;
+	int epoll_fd;
 	int stop_fd, end_fd;  /* event counters: a stop was asked for; the workers are to end */
 	atomic_bool stopping; /* no new work */
 	atomic_bool aborting; /* running answers are cut off too */

@@ -173,7 +173,8 @@ void server_table_close(struct server *s)
 	free(s->slot);
 }
 
-void server_table_add(struct server *s, int fd, const struct net_peer *peer)
+void server_table_add(struct server *s, const struct listener *l, int fd,
+		      const struct net_peer *peer)
 {
 	pthread_mutex_lock(&s->lock);
 	bool room = has_room(s, peer, 1, false);
@@ -186,6 +187,7 @@ void server_table_add(struct server *s, int fd, const struct net_peer *peer)
 		s->free = c->next_free;
 		s->open++;
 		c->fd = fd;
+		c->listener = l;
 		c->peer = *peer;
 		c->place = CONNECTION_WAITS_FOR_HEAD;
 		c->since_ms = server_now_ms(s);

@@ -22,7 +22,8 @@ void server_table_close(struct server *s);
 
 /* A new connection, waiting for a head. It takes fd. Beyond the limits another that is of no use
  * is dropped for it, or it will be turned away; beyond twice connections_max it is closed. */
-void server_table_add(struct server *s, int fd, const struct net_peer *peer);
+void server_table_add(struct server *s, const struct listener *l, int fd,
+		      const struct net_peer *peer);
 
 /* Drop a connection that is of no use, to make a descriptor free. */
 bool server_table_make_room(struct server *s);

@@ -3,10 +3,14 @@
 #include <criterion/criterion.h>
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int connect_to(uint16_t port)
@@ -71,17 +75,61 @@ Test(net_sockets, sending_to_a_closed_peer_is_a_result)
 	net.close(net.ctx, fd);
 }
 
-Test(net_sockets, only_loopback_addresses_are_listened_on)
+Test(net_sockets, any_address_of_this_machine_is_listened_on_once)
 {
+	static const char *const good[] = { "127.0.0.1", "0.0.0.0", "localhost", "::1" };
+	static const char *const bad[] = { "example.org", "", "127.0.0", "fe80::1%lo" };
 	struct net net = net_system();
 	struct err e = { 0 };
-	uint16_t port = 0;
-	cr_expect_eq(net.listen(net.ctx, "0.0.0.0", &port, &e), ERR_UNSUPPORTED);
-	cr_expect_eq(net.listen(net.ctx, "192.0.2.1", &port, &e), ERR_UNSUPPORTED);
-	cr_expect_eq(net.listen(net.ctx, "::", &port, &e), ERR_UNSUPPORTED);
-	cr_expect_eq(net.listen(net.ctx, "example.org", &port, &e), ERR_INPUT);
-	int fd = net.listen(net.ctx, "127.0.0.1", &port, &e);
-	cr_assert_geq(fd, 0);
-	cr_expect_eq(net.listen(net.ctx, "127.0.0.1", &port, &e), ERR_CONFLICT);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		uint16_t port = 0;
+		cr_expect_eq(net.listen(net.ctx, bad[i], &port, &e), ERR_INPUT, "%s", bad[i]);
+	}
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		uint16_t port = 0;
+		int fd = net.listen(net.ctx, good[i], &port, &e);
+		if (fd < 0 && strchr(good[i], ':'))
+			continue; /* a machine without IPv6 */
+		cr_assert_geq(fd, 0, "%s: %s", good[i], e.text);
+		cr_expect_eq(net.listen(net.ctx, good[i], &port, &e), ERR_CONFLICT);
+		net.close(net.ctx, fd);
+	}
+}
+
+Test(net_sockets, a_unix_socket_is_private_and_takes_the_place_of_a_dead_one_alone)
+{
+	char dir[] = "/tmp/hallmark-net.XXXXXX", path[80], file[80];
+	struct net net = net_system();
+	struct err e = { 0 };
+	struct stat st;
+	cr_assert_not_null(mkdtemp(dir));
+	snprintf(path, sizeof path, "%s/s", dir);
+	snprintf(file, sizeof file, "%s/f", dir);
+	int fd = net.listen_local(net.ctx, path, &e), client;
+	cr_assert_geq(fd, 0, "%s", e.text);
+	cr_assert_eq(stat(path, &st), 0);
+	cr_expect_eq(st.st_mode & 0777, 0600);
+	cr_expect_eq(net.listen_local(net.ctx, path, &e), ERR_CONFLICT, "somebody listens there");
+	cr_assert_eq(net_local_connect(dir, "s", &client, &e), 0, "%s", e.text);
+	struct net_peer from = { 0 };
+	int peer = net.accept(net.ctx, fd, &from); /* the one that was to see whether it is free */
+	net.close(net.ctx, peer);
+	peer = net.accept(net.ctx, fd, &from);
+	cr_assert_geq(peer, 0);
+	cr_expect(from.local);
+	cr_expect_eq(from.uid, geteuid());
+	net.close(net.ctx, peer);
+	close(client);
+	net.close(net.ctx, fd); /* as after a kill: the file stays */
+	fd = net.listen_local(net.ctx, path, &e);
+	cr_expect_geq(fd, 0, "%s", e.text);
 	net.close(net.ctx, fd);
+	close(open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	cr_expect_eq(net.listen_local(net.ctx, file, &e), ERR_CONFLICT);
+	cr_expect_eq(stat(file, &st), 0, "a file is no socket, and stays");
+	cr_expect_eq(net.listen_local(net.ctx, "/nowhere/at/all", &e), ERR_NOTFOUND);
+	cr_expect_eq(net.listen_local(net.ctx, "", &e), ERR_INPUT);
+	unlink(path);
+	unlink(file);
+	rmdir(dir);
 }

@@ -28,7 +28,8 @@ struct running start(struct server_options o)
 {
 	struct running r = { 0 };
 	struct err e = { 0 };
-	o.address = "127.0.0.1:0";
+	if (o.listeners == 0)
+		o.listener[o.listeners++].address = "127.0.0.1:0";
 	cr_assert_eq(server_open(&r.s, NULL, &o, &e), 0, "%s", e.text);
 	const char *colon = strrchr(server_address(r.s), ':');
 	r.port = (uint16_t)atoi(colon + 1);

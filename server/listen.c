@@ -1,0 +1,129 @@
+/* Where a server listens:
+ *
+ *   HOST:PORT    HOST an address of IPv4, or of IPv6 in brackets, or "localhost"
+ *   unix:PATH    for this user and root alone
+ *
+ * Whoever reaches an address that is not the machine's own is a stranger: there every request has
+ * to say who asks. */
+#include "server/listen.h"
+#include "base/text.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool is_loopback(const char *host)
+{
+	struct in_addr v4;
+	struct in6_addr v6;
+	if (strcmp(host, "localhost") == 0)
+		return true;
+	if (inet_pton(AF_INET, host, &v4) == 1)
+		return ntohl(v4.s_addr) >> 24 == 127;
+	return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+/* "HOST:PORT" or "[HOST]:PORT" into host[64] without brackets. */
+static int split_address(const char *text, char host[64], uint16_t *port, struct err *e)
+{
+	bool bracket = text[0] == '[';
+	const char *begin = text + bracket;
+	const char *end = bracket ? strchr(begin, ']') : strrchr(begin, ':');
+	const char *colon = bracket && end ? end + 1 : end;
+	uint64_t number;
+	if (!end || *colon != ':' || end == begin || end - begin >= 64 ||
+	    text_parse_u64(colon + 1, strlen(colon + 1), &number) < 0 || number > 65535)
+		return err_set(e, ERR_INPUT,
+			       "listen address: expected HOST:PORT as in 127.0.0.1:8080, or "
+			       "unix:PATH, found \"%.100s\"",
+			       text);
+	memcpy(host, begin, (size_t)(end - begin));
+	host[end - begin] = 0;
+	*port = (uint16_t)number;
+	return 0;
+}
+
+/* Whether strangers may be let in here. */
+static int check_reach(const struct server_options *o, const char *host, struct err *e)
+{
+	if (is_loopback(host) || o->known)
+		return 0;
+	return err_set(e, ERR_DENIED,
+		       "listen on %.64s: anyone who reaches it could ask, for no token is asked "
+		       "for: ask for tokens, or listen on 127.0.0.1",
+		       host);
+}
+
+static int listen_local(struct server *s, struct listener *l, const char *path, struct err *e)
+{
+	if (strlen(path) >= LIMIT_PATH_BYTES)
+		return err_set(e, ERR_INPUT, "listen address: the path is too long");
+	l->local = true;
+	snprintf(l->url, sizeof l->url, "unix:%s", path);
+	l->fd = s->net.listen_local(s->net.ctx, path, e);
+	return l->fd < 0 ? l->fd : 0;
+}
+
+static int listen_at(struct server *s, const struct server_options *o,
+		     const struct server_listener *at, struct err *e)
+{
+	struct listener *l = &s->listener[s->listeners];
+	char host[64];
+	uint16_t port;
+	*l = (struct listener){ .admin = at->admin };
+	if (text_starts(at->address, "unix:")) {
+		TRY(listen_local(s, l, at->address + 5, e));
+	} else {
+		TRY(split_address(at->address, host, &port, e));
+		if (at->admin)
+			return err_set(e, ERR_UNSUPPORTED,
+				       "the admin listener is a Unix socket: unix:PATH");
+		TRY(check_reach(o, host, e));
+		l->fd = s->net.listen(s->net.ctx, host, &port, e);
+		if (l->fd < 0)
+			return l->fd;
+		const char *shown = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
+		snprintf(l->url, sizeof l->url,
+			 strchr(shown, ':') ? "http://[%s]:%u" : "http://%s:%u", shown,
+			 (unsigned)port);
+	}
+	s->listeners++;
+	return 0;
+}
+
+int server_listen(struct server *s, const struct server_options *o, struct err *e)
+{
+	static const struct server_listener usual = { .address = "127.0.0.1:8080" };
+	if (o->listeners == 0)
+		return listen_at(s, o, &usual, e);
+	if (o->listeners > SERVER_LISTENERS_MAX)
+		return err_set(e, ERR_INPUT, "at most %d listeners", SERVER_LISTENERS_MAX);
+	for (unsigned i = 0; i < o->listeners; i++)
+		TRY(listen_at(s, o, &o->listener[i], e));
+	return 0;
+}
+
+void server_listen_end(struct server *s)
+{
+	for (unsigned i = 0; i < s->listeners; i++) {
+		struct listener *l = &s->listener[i];
+		if (l->fd < 0)
+			continue;
+		s->net.close(s->net.ctx, l->fd);
+		l->fd = -1;
+		if (l->local)
+			unlink(l->url + strlen("unix:"));
+	}
+}
+
+const char *server_url(const struct server *s, unsigned i)
+{
+	return i < s->listeners ? s->listener[i].url : NULL;
+}
+
+const char *server_address(const struct server *s)
+{
+	const char *url = s->listener[0].url, *slashes = strstr(url, "://");
+	return s->listener[0].local || !slashes ? url : slashes + 3;
+}
