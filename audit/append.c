@@ -298,10 +298,13 @@ static void lead(struct audit_log *log)
 		rc = audit_log_refuse(log, &err);
 	} else {
 		log->leading = true;
+		log->in_hand = count;
 		pthread_mutex_unlock(&log->lock);
 		rc = make_durable(log, batch, count, &fatal, &err);
 		pthread_mutex_lock(&log->lock);
 		log->leading = false;
+		log->in_hand = 0;
+		measure_note(&log->measures.batch, &measure_batches, (int64_t)count);
 	}
 	if (fatal)
 		audit_log_fail(log, rc < 0 ? &err : &batch[0]->err);
@@ -339,6 +342,7 @@ static int enqueue(struct audit_log *log, struct pending *p, struct err *e)
 
 static int append_and_wait(struct audit_log *log, struct pending *p, struct err *e)
 {
+	int64_t begun_us = env_steady_us(log->env);
 	int rc;
 
 	pthread_cond_init(&p->woken, NULL);
@@ -354,6 +358,11 @@ static int append_and_wait(struct audit_log *log, struct pending *p, struct err 
 	pthread_cond_destroy(&p->woken);
 	if (rc == 0 && p->rc < 0)
 		rc = err_set(e, p->rc, "%s", p->err.text);
+	if (rc == 0)
+		measure_note(&log->measures.append, &measure_waits,
+			     env_steady_us(log->env) - begun_us);
+	else
+		measure_add(&log->measures.refused, 1);
 	return rc;
 }
 

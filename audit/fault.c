@@ -18,6 +18,7 @@ void audit_log_fail(struct audit_log *log, const struct err *why)
 	if (log->failed)
 		return;
 	log->failed = true;
+	measure_add(&log->measures.faults, 1);
 	log->failure = *why;
 	log->retry_after_us = RETRY_FIRST_US;
 	log->retry_us = env_steady_us(log->env) + RETRY_FIRST_US;

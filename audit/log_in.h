@@ -5,6 +5,7 @@
 #include "audit/audit.h"
 #include "audit/claim.h"
 #include "audit/edge.h"
+#include "audit/measures.h"
 #include "audit/note.h"
 #include "audit/record.h"
 #include "base/limits.h"
@@ -92,7 +93,7 @@ struct audit_log {
 	pthread_mutex_t lock;      /* all below */
 	pthread_cond_t moved;
 	struct pending *first, *last;
-	size_t queued;
+	size_t queued, in_hand; /* waiting; in the batch that is being made durable */
 	bool leading;  /* a thread is making a batch durable */
 	bool settling; /* a thread is making files durable */
 	bool failed;   /* nothing is taken until the log is opened again: audit/fault.c */
@@ -104,6 +105,8 @@ struct audit_log {
 	struct buf checkpoint;
 	uint64_t told, taken; /* how often it was outdated; how often of that it was taken again */
 	struct guard guard;
+
+	struct audit_measures measures; /* atomic */
 
 	/* The leader's alone: what the database holds. */
 	struct edge *edge;

@@ -119,6 +119,7 @@ int audit_log_publish(struct audit_log *log, struct err *e)
 	log->size = log->edge->size;
 	log->root = root;
 	pthread_mutex_unlock(&log->lock);
+	measure_gauge_set(&log->measures.checkpoint_us, env_now_us(log->env));
 	return 0;
 }
 

@@ -182,13 +182,13 @@ const uint32_t *engine_session_ids(const struct engine_session *s, size_t *count
 const struct engine_logprob *engine_session_logprobs(const struct engine_session *s);
 const float *engine_session_logits(const struct engine_session *s); /* [vocab], raw, of the last */
 uint32_t engine_session_cached(const struct engine_session *s); /* of the prompt: not computed */
+int64_t engine_session_queued_us(const struct engine_session *s); /* before it began; 0: it waits */
 void engine_session_close(struct engine_session *s); /* NULL is fine; cancels */
 /* The reader is gone: a waiting call of engine_session_next, or the next one, fails with
  * ERR_UNAVAILABLE. The only function that another thread may call, until close. NULL is fine. */
 void engine_session_cancel(struct engine_session *s);
 
-/* How busy the engine is. */
-struct engine_load {
+struct engine_load { /* how busy it is */
 	uint32_t running, waiting;              /* sessions in the batch; queued */
 	uint64_t cache_pages, cache_pages_used; /* of all sequences and of the prefix cache */
 	/* slots of recurrent state: bytes of one, all, those of sequences, of the prefix cache */

@@ -265,6 +265,7 @@ static int task_enter(struct scheduler *s, struct task *t, const char *client, s
 	*(s->youngest != NULL ? &s->youngest->after : &s->oldest) = t;
 	s->youngest = t;
 	s->open_count++;
+	t->entered_us = s->clock.steady_us(s->clock.ctx);
 	wake(s);
 	return 0;
 }
@@ -445,6 +446,14 @@ uint32_t task_cached(const struct task *t)
 	uint32_t n = t->cached;
 	pthread_mutex_unlock(&t->scheduler->lock);
 	return n;
+}
+
+int64_t task_queued_us(const struct task *t)
+{
+	pthread_mutex_lock(&t->scheduler->lock);
+	int64_t us = t->queued_us;
+	pthread_mutex_unlock(&t->scheduler->lock);
+	return us;
 }
 
 void task_quit(struct task *t)

@@ -41,6 +41,7 @@ struct task {
 	struct client *client;
 	uint64_t serial;
 	int64_t deadline_us;
+	int64_t entered_us; /* the queue */
 	const struct engine_sampling *sampling;
 	uint32_t prompt_count, id_room, draft_max;
 	uint32_t shared; /* tokens, from the first, whose pages others may have */
@@ -59,6 +60,7 @@ struct task {
 	/* Under the lock; what is before `taken` never changes. */
 	enum task_state state;
 	uint32_t drawn, taken, cached;
+	int64_t queued_us;      /* until it ran first; 0: it has not */
 	uint32_t behind;        /* drawn tokens whose state was lost with rejected drafts */
 	uint32_t idle;          /* steps that it was left out of because it is ahead */
 	bool again;             /* was preempted before */
@@ -118,6 +120,8 @@ int task_open(struct task *t, struct engine *m, const struct engine_request *q,
 int task_take(struct task *t, bool *last, struct err *e) MUST_USE;
 /* Tokens of the prompt that were not computed for it. */
 uint32_t task_cached(const struct task *t);
+/* How long it waited for its first step; 0: it still does. */
+int64_t task_queued_us(const struct task *t);
 /* No more ids are wanted. */
 void task_quit(struct task *t);
 /* The same from another thread: a reader that waits is told. */

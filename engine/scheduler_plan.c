@@ -220,6 +220,8 @@ static void admit(struct scheduler *s)
 		adopted(s, t, n);
 		branch_mark(s, t);
 		t->state = TASK_RUNNING;
+		if (t->queued_us == 0) /* a moment at least: 0 says that it waits */
+			t->queued_us = s->clock.steady_us(s->clock.ctx) - t->entered_us + 1;
 		t->idle = 0;
 		t->late = false;
 	}

@@ -78,6 +78,11 @@ const float *engine_session_logits(const struct engine_session *s)
 
 uint32_t engine_session_cached(const struct engine_session *s) { return task_cached(&s->task); }
 
+int64_t engine_session_queued_us(const struct engine_session *s)
+{
+	return task_queued_us(&s->task);
+}
+
 /* ---- text ---- */
 
 /* The earliest stop string in the text, or SIZE_MAX. */

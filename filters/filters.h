@@ -85,6 +85,7 @@ void filter_set_free(struct filter_set *s);
 size_t filter_set_hold(const struct filter_set *s, unsigned how);
 /* Whether some rule changes what goes out, or blocks. */
 bool filter_set_withholds(const struct filter_set *s);
+bool filter_set_knows(const struct filter_set *s, const char *id); /* a rule has this id */
 /* A detector has a version, raised when its form, its context words or its check change what it
  * finds. "pan" is the newest one of that name, "pan/1" that one. */
 bool filter_detector_known(const char *name);

@@ -43,6 +43,22 @@ bool filter_set_withholds(const struct filter_set *s)
 	return false;
 }
 
+bool filter_set_knows(const struct filter_set *s, const char *id)
+{
+	size_t low = 0, high = s->rules;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = strcmp(id, s->rule[middle].id);
+		if (order == 0)
+			return true;
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return false;
+}
+
 void filter_set_free(struct filter_set *s)
 {
 	if (!s)

@@ -12,6 +12,7 @@
 #include "base/digest.h"
 #include "reply/reply.h"
 
+struct engine_load;
 struct answer; /* all choices of one request, being made; what it is its answerer knows */
 
 /* What is asked. All of it is borrowed until the answer is closed. */
@@ -64,6 +65,7 @@ struct answer_facts {
 	const uint32_t *prompt; /* [prompt_count] */
 	size_t prompt_count;
 	uint32_t cached; /* tokens of the prompt that were not computed again */
+	int64_t queued_us; /* how long its first choice waited to be begun; 0: unknown */
 	bool has_constraint;
 	struct digest constraint;
 	const char *constraint_field; /* of the request, that asked for it; static */
@@ -114,6 +116,7 @@ struct answerer {
 		     struct buf *text, struct err *e) MUST_USE;
 	void (*facts)(const struct answer *a, struct answer_facts *out);
 	void (*model)(const void *self, struct answer_model *out);
+	void (*load)(void *self, struct engine_load *out); /* how busy it is; NULL: unknown */
 	/* The reader is gone: a `next` that waits returns, and fails with ERR_UNAVAILABLE. */
 	void (*cancel)(struct answer *a);
 	void (*close)(struct answer *a); /* NULL is fine */

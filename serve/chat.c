@@ -42,6 +42,7 @@ static int name_chat(struct serve_chat *c, struct err *e)
 	TRY(recorded(audit_log_reserve(flow_log(s->flow), &c->n, e), e));
 	snprintf(c->record, sizeof c->record, "%.60s/%llu", worker, (unsigned long long)c->n);
 	snprintf(c->id, sizeof c->id, "chatcmpl-%.60s-%llu", worker, (unsigned long long)c->n);
+	serve_measure_admitted(c);
 	env_step(flow_env(s->flow), "serve.admitted");
 	return 0;
 }
@@ -173,6 +174,7 @@ static void abandon(struct serve_chat *c, const char *outcome, const char *finis
 
 static void chat_free(struct serve_chat *c)
 {
+	serve_measure_closed(c);
 	for (unsigned i = 0; i < c->choices; i++)
 		serve_completion_free(&c->choice[i]);
 	serve_decision_free(&c->decision);
@@ -194,6 +196,7 @@ static void set_caller(struct serve_chat *c, const struct serve_caller *by)
 	const char *share = by->handle ? by->handle : by->share;
 	snprintf(c->client, sizeof c->client, "%s", by->handle ? by->handle : "");
 	snprintf(c->share, sizeof c->share, "%s", share ? share : "");
+	c->facts = by->facts;
 }
 
 /* The last places are for answers that end soon. */
@@ -250,6 +253,7 @@ int serve_chat_open_given(struct serve_chat **out, struct serve_service *s, cons
 {
 	TRY(chat_new(out, by, given, e));
 	(*out)->service = s;
+	(*out)->asked_us = env_steady_us(flow_env(s->flow));
 	int rc = parse(*out, body, len, e);
 	return opened(out, rc < 0 ? rc : admit(*out, by, e));
 }
@@ -258,6 +262,7 @@ int serve_chat_open(struct serve_chat **out, struct serve_host *h, enum api_shap
 		    const void *body, size_t len, const struct serve_caller *by, struct err *e)
 {
 	TRY(chat_new(out, by, &(struct serve_chat_given){ .shape = shape }, e));
+	(*out)->asked_us = env_steady_us(serve_host_env(h));
 	int rc = parse(*out, body, len, e);
 	if (rc == 0)
 		rc = find_service(*out, h, by, e);
@@ -286,6 +291,8 @@ static int take(struct serve_chat *c, struct api_piece *piece, struct err *e)
 	if (piece->part == API_CALL_NAME)
 		piece->call_id = c->choice[piece->choice].call[piece->call].id;
 	TRY(keep(c, piece, e));
+	if (piece->text.len)
+		serve_measure_text(c);
 	return 1;
 }
 
@@ -327,6 +334,7 @@ static int advance(struct serve_chat *c, struct api_piece *piece, struct err *e)
 		return err_set(e, ERR_UNAVAILABLE, "the request's deadline has passed");
 	TRY(serve_completion_step(c, ch, e));
 	c->drawn++;
+	serve_measure_token(c, &ch->token_us);
 	piece->choice = ch->index;
 	TRY(take(c, piece, e));
 	return SERVE_TEXT;
@@ -339,6 +347,8 @@ int serve_chat_next(struct serve_chat *c, struct api_piece *piece, struct err *e
 	const char *how = atomic_load(&c->cancelled) ? "aborted" : "error";
 	if (rc < 0)
 		abandon(c, how, how);
+	if (rc < 0 && !atomic_load(&c->cancelled))
+		serve_measure_failed(c, rc);
 	return rc;
 }
 

@@ -5,6 +5,7 @@
 
 #include "serve/completion.h"
 #include "serve/decision.h"
+#include "serve/measures.h"
 #include "serve/service.h"
 
 /* What a replay fixes, and a first run draws. */
@@ -31,8 +32,11 @@ struct serve_chat {
 	char id[160], record[96];
 	uint64_t n; /* the record's number */
 	int64_t created_us;
-	int64_t begun_us;    /* the same moment by the steady clock */
-	int64_t deadline_us; /* likewise; 0: none */
+	int64_t begun_us;           /* the same moment by the steady clock */
+	int64_t deadline_us;        /* likewise; 0: none */
+	int64_t asked_us, first_us; /* it came, by the same clock; from then to its first text */
+	bool measured;              /* counted, from its admission on */
+	struct serve_facts *facts;  /* what its caller wants to know in the end, or NULL */
 	int64_t seed;
 	bool filtered;     /* rules may withhold something of an answer */
 	unsigned steering; /* serve_steering of the request */

@@ -135,6 +135,7 @@ struct serve_completion {
 	unsigned open_call; /* of arguments */
 	bool demoted; /* a call that nobody offered a tool for is being made content */
 	struct serve_stop stop[3]; /* of content, reasoning, the open call's arguments */
+	int64_t token_us;          /* when the last one came */
 	uint32_t steps;            /* of the answer: a token each */
 	uint32_t spoken;           /* those to the last that gave no reasoning */
 	uint32_t reasoned;         /* of reasoning, before that */

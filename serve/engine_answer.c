@@ -265,8 +265,10 @@ static void engine_answer_facts(const struct answer *a, struct answer_facts *out
 		if (f->has_logits)
 			f->logits = digest_of(engine_session_logits(s), sizeof(float) * vocab);
 	}
-	if (a->choices && a->choice[0].session)
+	if (a->choices && a->choice[0].session) {
 		out->cached = engine_session_cached(a->choice[0].session);
+		out->queued_us = engine_session_queued_us(a->choice[0].session);
+	}
 }
 
 static void engine_model(const void *self, struct answer_model *out)
@@ -290,6 +292,12 @@ static void engine_model(const void *self, struct answer_model *out)
 				      .generation = f->generation };
 }
 
+static void engine_answers_load(void *self, struct engine_load *out)
+{
+	const struct serve_engine *m = self;
+	engine_load(m->engine, out);
+}
+
 static void serve_engine_free(void *self)
 {
 	struct serve_engine *m = self;
@@ -307,6 +315,7 @@ const struct answerer serve_engine_answerer = {
 	.token = engine_answer_token,
 	.facts = engine_answer_facts,
 	.model = engine_model,
+	.load = engine_answers_load,
 	.cancel = engine_answer_cancel,
 	.close = engine_answer_close,
 	.free = serve_engine_free,

@@ -45,6 +45,8 @@ struct serve_service *serve_host_find(const struct serve_host *h, const char *mo
 	return NULL;
 }
 
+const struct env *serve_host_env(const struct serve_host *h) { return flow_env(h->flow); }
+
 /* Before the minutes that a load takes. */
 static int check_place(const struct serve_host *h, const char *model, struct err *e)
 {
@@ -82,6 +84,13 @@ int serve_host_ready(struct serve_host *h, struct err *e)
 	for (size_t i = 0; i < h->count && rc < 0; i++)
 		rc = serve_service_ready(h->service[i], e);
 	return rc;
+}
+
+void serve_host_measure(struct serve_host *h, struct measure_writer *w)
+{
+	serve_measures_write(h->service, h->count, w);
+	if (h->count)
+		serve_measures_log(h->flow, w);
 }
 
 void serve_host_drain(struct serve_host *h)

@@ -169,6 +169,7 @@ int serve_record_decide(struct serve_chat *c, struct err *e)
 			     : c->notes.redacted              ? "redacted"
 							      : "completed";
 	d->outcome = c->outcome;
+	serve_measure_rules(c);
 	return 0;
 }
 

@@ -176,6 +176,7 @@ static void service_free(struct serve_service *s)
 	policy_profile_free(s->profile);
 	filter_set_free(s->none);
 	buf_free(&s->notes);
+	serve_measures_free(&s->measures);
 	free(s);
 }
 
@@ -186,6 +187,7 @@ static int service_new(struct serve_service **out, struct flow *f, const struct 
 	if (!s)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	s->flow = f;
+	serve_measures_init(&s->measures);
 	s->created_us = env_now_us(flow_env(f));
 	s->timeout_us = (int64_t)o->timeout_s * 1000000;
 	snprintf(s->model_name, sizeof s->model_name, "%s", name ? name : o->ref);

@@ -69,6 +69,9 @@ struct serve_service *serve_host_at(const struct serve_host *h, size_t i);
 struct serve_service *serve_host_find(const struct serve_host *h, const char *model);
 /* 0: chats would be taken by a service at least; ERR_UNAVAILABLE, and why not. Any thread. */
 int serve_host_ready(struct serve_host *h, struct err *e) MUST_USE;
+/* How things stand, for a scrape: requests of every service, its engine, the log. Any thread. */
+struct measure_writer;
+void serve_host_measure(struct serve_host *h, struct measure_writer *w);
 /* Refuse new chats (ERR_UNAVAILABLE); running ones go on. */
 void serve_host_drain(struct serve_host *h);
 /* The receipt of an earlier answer, of any service, as a .tlog-proof whose extra holds entry and
@@ -80,6 +83,18 @@ int serve_host_receipt(struct serve_host *h, const char *id, struct buf *out,
 
 struct serve_chat; /* one thread */
 
+/* What a request was, without a word of its texts: once its chat is closed, also where that failed
+ * to open after its admission: else zero. */
+#define SERVE_FACTS_RULES 64 /* more of them are not listed */
+struct serve_facts {
+	char model[256], record[96], bundle[80]; /* bundle: the policy's digest; "": none */
+	const char *outcome, *finish[API_CHOICES];
+	unsigned choices;
+	uint64_t prompt_tokens, completion_tokens, cached_tokens;
+	int64_t queued_us, first_us, whole_us; /* in the queue, to the first text, in all */
+	json_t *rules; /* owned: how often each rule found something; NULL: none did */
+};
+
 /* Who asks; NULL and 0 where nothing is known. */
 struct serve_caller {
 	const char *handle;   /* printable; goes into the record */
@@ -89,6 +104,7 @@ struct serve_caller {
 	 * all of them. */
 	bool (*allows)(const void *ctx, const char *model);
 	const void *allows_ctx;
+	struct serve_facts *facts; /* borrowed until the chat is closed; NULL: not wanted */
 };
 
 /* Parse a request of this shape, find the service by its model, scan it, admit it. ERR_INPUT: 400

@@ -6,6 +6,7 @@
 #include "filters/filters.h"
 #include "flow/flow.h"
 #include "policy/policy.h"
+#include "serve/measures.h"
 #include "serve/serve.h"
 
 #include <stdatomic.h>
@@ -25,6 +26,7 @@ struct serve_service {
 	bool recording; /* false while replaying: nothing is appended */
 	bool neutral;   /* the model's sampling defaults are not taken */
 	struct buf notes;
+	struct serve_measures measures;
 };
 /* Sampling defaults that count here; NULL: none. */
 const struct model_generation *serve_generation(const struct serve_service *s);
@@ -55,6 +57,7 @@ int serve_service_open_answerer(struct serve_service **out, struct flow *f,
 				void *self, struct err *e) MUST_USE;
 /* A service that is open becomes one of the host's, which closes it; on failure too. */
 int serve_host_take(struct serve_host *h, struct serve_service *s, struct err *e) MUST_USE;
+const struct env *serve_host_env(const struct serve_host *h);
 /* A service for replay: policy and context as recorded (no key, no name); nothing is appended. */
 int serve_service_open_replay(struct serve_service **out, struct flow *f,
 			      const struct serve_options *o, struct err *e) MUST_USE;
