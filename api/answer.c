@@ -11,7 +11,7 @@ static const struct {
 		*writer; /* NULL: not in this version, api_request_parse refuses it */
 } shapes[API_SHAPES] = {
 	[API_CHAT] = { "chat", &api_chat_writer },
-	[API_COMPLETION] = { "completion", NULL },
+	[API_COMPLETION] = { "completion", &api_completion_writer },
 	[API_RESPONSES] = { "responses", NULL },
 	[API_MESSAGES] = { "messages", NULL },
 };
@@ -59,9 +59,11 @@ void api_write_text(struct buf *out, const struct cleared *text)
 size_t api_answer_kept(const struct api_answer *s)
 {
 	size_t n = 0;
-	for (unsigned i = 0; i < API_CHOICES; i++)
-		n += s->choice[i].content.len + s->choice[i].reasoning.len +
-		     s->choice[i].tokens.len + s->choice[i].calls.len;
+	for (unsigned i = 0; i < API_CHOICES; i++) {
+		const struct api_answer_choice *c = &s->choice[i];
+		n += c->content.len + c->reasoning.len + c->tokens.len + c->calls.len +
+		     c->logprobs.len + c->tops.len + c->offsets.len + c->text.len;
+	}
 	return n;
 }
 
@@ -72,6 +74,10 @@ void api_answer_free(struct api_answer *s)
 		buf_free(&s->choice[i].reasoning);
 		buf_free(&s->choice[i].tokens);
 		buf_free(&s->choice[i].calls);
+		buf_free(&s->choice[i].logprobs);
+		buf_free(&s->choice[i].tops);
+		buf_free(&s->choice[i].offsets);
+		buf_free(&s->choice[i].text);
 	}
 }
 

@@ -12,17 +12,6 @@
 #include <math.h>
 #include <string.h>
 
-static void add_string(struct buf *out, const char *text)
-{
-	text_json_string(out, text, strlen(text));
-}
-
-static void add_buf(struct buf *out, const struct buf *b)
-{
-	out->failed |= b->failed;
-	buf_add(out, b->bytes ? b->bytes : "", b->len);
-}
-
 /* ---- log-probabilities ---- */
 
 /* {"token":"...","logprob":x,"bytes":[...] without the brace that closes it. Minus infinity is
@@ -63,31 +52,11 @@ static void open_object(struct buf *out, const struct api_answer_facts *f)
 {
 	bool stream = f->asked->stream;
 	buf_add_text(out, stream ? "data: {\"id\":" : "{\"id\":");
-	add_string(out, f->id);
+	api_write_string(out, f->id);
 	buf_printf(out, ",\"object\":\"%s\",\"created\":%lld,\"model\":",
 		   stream ? "chat.completion.chunk" : "chat.completion", (long long)f->created);
-	add_string(out, f->model);
+	api_write_string(out, f->model);
 	buf_add_text(out, ",\"choices\":[");
-}
-
-static void add_counts(struct buf *out, uint64_t prompt, uint64_t completion)
-{
-	buf_printf(out, "{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu",
-		   (unsigned long long)prompt, (unsigned long long)completion,
-		   (unsigned long long)prompt + completion);
-}
-
-static void close_chunk(struct buf *out, const struct api_answer *s)
-{
-	const struct api_request *asked = s->facts.asked;
-	if (asked->usage_each) {
-		buf_add_text(out, ",\"usage\":");
-		add_counts(out, s->prompt_tokens, s->completion_tokens);
-		buf_add_byte(out, '}');
-	} else if (asked->include_usage) {
-		buf_add_text(out, ",\"usage\":null");
-	}
-	buf_add_text(out, "}\n\n");
 }
 
 static void chat_begin(struct buf *out, struct api_answer *s)
@@ -99,7 +68,7 @@ static void chat_begin(struct buf *out, struct api_answer *s)
 			   "{\"index\":%u,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},"
 			   "\"finish_reason\":null}]",
 			   i);
-		close_chunk(out, s);
+		api_write_chunk_end(out, s);
 	}
 }
 
@@ -126,7 +95,7 @@ static void add_delta(struct buf *out, const struct api_piece *p)
 		break;
 	case API_CALL_NAME:
 		buf_printf(out, "\"tool_calls\":[{\"index\":%u,\"id\":", p->call);
-		add_string(out, p->call_id);
+		api_write_string(out, p->call_id);
 		buf_add_text(out, ",\"type\":\"function\",\"function\":{\"name\":\"");
 		break;
 	case API_CALL_ARGUMENTS:
@@ -157,7 +126,7 @@ static void add_chunk(struct buf *out, const struct api_answer *s, const struct 
 		buf_add_text(out, "],\"refusal\":null}");
 	}
 	buf_add_text(out, ",\"finish_reason\":null}]");
-	close_chunk(out, s);
+	api_write_chunk_end(out, s);
 }
 
 /* ---- what a plain answer keeps ---- */
@@ -174,7 +143,7 @@ static void keep_piece(struct api_answer_choice *c, const struct api_piece *p)
 		break;
 	case API_CALL_NAME:
 		buf_add_text(&c->calls, c->calls.len ? "\"}},{\"id\":" : "{\"id\":");
-		add_string(&c->calls, p->call_id);
+		api_write_string(&c->calls, p->call_id);
 		buf_add_text(&c->calls, ",\"type\":\"function\",\"function\":{\"name\":\"");
 		api_write_text(&c->calls, &p->text);
 		buf_add_text(&c->calls, "\",\"arguments\":\"");
@@ -197,27 +166,6 @@ static void chat_piece(struct buf *out, struct api_answer *s, const struct api_p
 
 /* ---- the end ---- */
 
-static void add_usage(struct buf *out, const struct api_ending *end)
-{
-	add_counts(out, end->prompt_tokens, end->completion_tokens);
-	buf_printf(out,
-		   ",\"prompt_tokens_details\":{\"cached_tokens\":%llu},"
-		   "\"completion_tokens_details\":{\"reasoning_tokens\":%llu}}",
-		   (unsigned long long)end->cached_tokens,
-		   (unsigned long long)end->reasoning_tokens);
-}
-
-/* ,"seed":...,"hallmark":{...} */
-static int add_proof(struct buf *out, const struct api_ending *end, struct err *e)
-{
-	if (end->seed) {
-		buf_add_text(out, ",\"seed\":");
-		TRY(json_write(end->seed, 0, out, e));
-	}
-	buf_add_text(out, ",\"hallmark\":");
-	return json_write(end->hallmark, 0, out, e);
-}
-
 static int add_finish(struct buf *out, const struct api_answer_facts *f,
 		      const struct api_ending *end, unsigned i, struct err *e)
 {
@@ -237,7 +185,7 @@ static void add_calls(struct buf *out, const struct api_answer *s, const struct 
 	const char *inside = strstr(calls->bytes, "\"function\":");
 	if (!s->facts.asked->old_calls || !inside) {
 		buf_add_text(out, ",\"tool_calls\":[");
-		add_buf(out, calls);
+		api_write_buf(out, calls);
 		buf_add_text(out, "\"}}]");
 		return;
 	}
@@ -254,13 +202,13 @@ static int add_choice(struct buf *out, const struct api_answer *s, const struct 
 	bool null = c->content.len == 0 && c->calls.len > 0;
 	buf_printf(out, "%s{\"index\":%u,\"message\":{\"role\":\"assistant\",\"content\":%s",
 		   i ? "," : "", i, null ? "null" : "\"");
-	add_buf(out, &c->content);
+	api_write_buf(out, &c->content);
 	buf_add_text(out, null ? ",\"refusal\":null" : "\",\"refusal\":null");
 	if (c->reasoning.len) {
 		buf_add_text(out, ",\"reasoning_content\":\"");
-		add_buf(out, &c->reasoning);
+		api_write_buf(out, &c->reasoning);
 		buf_add_text(out, "\",\"reasoning\":\"");
-		add_buf(out, &c->reasoning);
+		api_write_buf(out, &c->reasoning);
 		buf_add_byte(out, '"');
 	}
 	if (c->calls.len)
@@ -268,7 +216,7 @@ static int add_choice(struct buf *out, const struct api_answer *s, const struct 
 	buf_add_text(out, "},\"logprobs\":");
 	if (s->facts.asked->logprobs) {
 		buf_add_text(out, "{\"content\":[");
-		add_buf(out, &c->tokens);
+		api_write_buf(out, &c->tokens);
 		buf_add_text(out, "],\"refusal\":null}");
 	} else {
 		buf_add_text(out, "null");
@@ -285,8 +233,8 @@ static int end_plain(struct buf *out, const struct api_answer *s, const struct a
 	for (unsigned i = 0; i < s->facts.asked->n; i++)
 		TRY(add_choice(out, s, end, i, e));
 	buf_add_text(out, "],\"usage\":");
-	add_usage(out, end);
-	TRY(add_proof(out, end, e));
+	api_write_usage(out, end);
+	TRY(api_write_proof(out, end, e));
 	buf_add_text(out, "}\n");
 	return buf_done(out, e);
 }
@@ -304,12 +252,12 @@ static int end_stream(struct buf *out, struct api_answer *s, const struct api_en
 		buf_add_byte(out, '}');
 	}
 	buf_add_byte(out, ']');
-	TRY(add_proof(out, end, e));
-	close_chunk(out, s);
+	TRY(api_write_proof(out, end, e));
+	api_write_chunk_end(out, s);
 	if (f->asked->include_usage) {
 		open_object(out, f);
 		buf_add_text(out, "],\"usage\":");
-		add_usage(out, end);
+		api_write_usage(out, end);
 		buf_add_text(out, "}\n\n");
 	}
 	buf_add_text(out, "data: [DONE]\n\n");
@@ -322,11 +270,4 @@ static int chat_end(struct buf *out, struct api_answer *s, const struct api_endi
 	return s->facts.asked->stream ? end_stream(out, s, end, e) : end_plain(out, s, end, e);
 }
 
-static void chat_fail(struct buf *out, struct api_answer *s, const struct api_error *error)
-{
-	buf_add_text(out, "data: ");
-	api_error_json(out, s->facts.asked->shape, error);
-	buf_add_text(out, "\n\n");
-}
-
-const struct api_writer api_chat_writer = { chat_begin, chat_piece, chat_end, chat_fail };
+const struct api_writer api_chat_writer = { chat_begin, chat_piece, chat_end, api_write_failure };

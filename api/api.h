@@ -69,6 +69,10 @@ struct api_request {
 	 * [{"id", "type", "function": {"name", "arguments": object}}] and "reasoning_content"; of
 	 * a tool "tool_call_id" and maybe "name". "developer" is read as "system". */
 	json_t *messages;
+	/* Of a completion, without messages: a string, or a list of at least one id of 32 bits; of
+	 * the root. bare: the tokenizer adds nothing to it; echo: the answer begins with it. */
+	json_t *prompt;
+	bool bare, echo;
 	bool stream, include_usage, usage_each; /* usage_each: with every chunk */
 	uint32_t n;                             /* 1..8 */
 	bool greedy;                            /* do_sample: false; then temperature is 0 */
@@ -134,6 +138,7 @@ struct api_token {
 	float logprob;
 	const struct api_alternative *top; /* [top_count], best first */
 	size_t top_count;
+	uint64_t at; /* bytes of the content that went out before it */
 };
 
 /* Borrowed until the next call. */
@@ -160,7 +165,10 @@ struct api_answer_facts {
  * inside of a JSON string or list. */
 struct api_answer_choice {
 	struct buf content, reasoning, tokens;
-	struct buf calls; /* objects; the arguments of the last are open */
+	struct buf calls;                   /* objects; the arguments of the last are open */
+	struct buf logprobs, tops, offsets; /* of a completion: lists beside tokens */
+	struct buf text; /* of a completion with log-probabilities: as it went out, streamed too */
+	uint64_t byte, character; /* in text: one place, counted both ways */
 };
 struct api_answer {
 	struct api_answer_facts facts;

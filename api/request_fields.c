@@ -194,6 +194,7 @@ static int chat_done(struct api_request *r, struct err *e)
 
 const struct api_form api_forms[API_SHAPES] = {
 	[API_CHAT] = { chat_fields, shared_fields, chat_done },
+	[API_COMPLETION] = { api_completion_fields, shared_fields, api_read_completion_done },
 };
 
 /* Taken with a value that changes nothing. */
@@ -240,6 +241,11 @@ static const struct other {
 	{ "adapter_id", IS_EMPTY, NULL },
 	/* other prompts */
 	{ "prompt", IS_EMPTY, NULL },
+	{ "messages", IS_EMPTY, NULL },
+	{ "tools", IS_EMPTY, NULL },
+	{ "functions", IS_EMPTY, NULL },
+	{ "top_logprobs", IS_ZERO, NULL },
+	{ "prompt_embeds", IS_EMPTY, NULL },
 	{ "input_ids", IS_EMPTY, NULL },
 	{ "system", IS_EMPTY, NULL },
 	{ "instructions", IS_EMPTY, NULL },

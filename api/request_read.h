@@ -75,6 +75,9 @@ struct api_form {
 	int (*done)(struct api_request *r, struct err *e);
 };
 extern const struct api_form api_forms[API_SHAPES]; /* without done: not in this version */
+/* request_completion.c */
+extern const struct api_field api_completion_fields[];
+int api_read_completion_done(struct api_request *r, struct err *e) MUST_USE;
 /* What only the whole request shows: tool_choice without tools, two constraints, ... */
 int api_read_together(struct api_request *r, struct err *e) MUST_USE;
 

@@ -80,6 +80,21 @@ static void add_sampling(struct obj *o, const struct api_request *q)
 		obj_real(o, "repetition_penalty", q->repetition);
 }
 
+/* In place of messages. Completions have a limit where none is given: n_predict says that there is
+ * none. */
+static void add_prompt(struct obj *o, const struct api_request *q)
+{
+	obj_share(o, "prompt", q->prompt);
+	if (q->bare)
+		obj_bool(o, "add_special_tokens", false);
+	if (q->echo)
+		obj_bool(o, "echo", true);
+	if (!q->tokens_max)
+		obj_int(o, "n_predict", -1);
+	if (q->logprobs)
+		obj_count(o, "logprobs", q->top_logprobs);
+}
+
 static void add_limits(struct obj *o, const struct api_request *q)
 {
 	if (q->tokens_max)
@@ -92,6 +107,8 @@ static void add_limits(struct obj *o, const struct api_request *q)
 		obj_count(o, "min_tokens", q->tokens_min);
 	if (q->ignore_eos)
 		obj_bool(o, "ignore_eos", true);
+	if (q->shape == API_COMPLETION)
+		return;
 	if (q->logprobs)
 		obj_bool(o, "logprobs", true);
 	if (q->top_logprobs)
@@ -147,7 +164,10 @@ static int add_constraint(struct obj *o, const struct api_request *q, struct err
 static int add_all(struct obj *o, const struct api_request *q, struct err *e)
 {
 	obj_text(o, "model", q->model);
-	TRY(add_messages(o, q->messages, e));
+	if (q->shape == API_COMPLETION)
+		add_prompt(o, q);
+	else
+		TRY(add_messages(o, q->messages, e));
 	if (q->stream)
 		obj_bool(o, "stream", true);
 	obj_real(o, "temperature", q->temperature);

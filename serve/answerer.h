@@ -19,6 +19,8 @@ struct answer; /* all choices of one request, being made; what it is its answere
 struct answer_request {
 	const struct api_request *asked; /* sampling, constraint, number of choices */
 	const json_t *messages, *tools;  /* as the rules left them; tools NULL: none */
+	const json_t *prompt; /* likewise: a text, or ids; NULL: messages. bare: nothing is added */
+	bool bare;
 	const json_t *kwargs;            /* likewise, of the template; NULL: none */
 	const char *client;              /* who shares places with others; "" when unknown */
 	int64_t seed;

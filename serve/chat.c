@@ -126,6 +126,8 @@ static int open_answer(struct serve_chat *c, struct err *e)
 						     .messages = c->messages,
 						     .tools = c->tools,
 						     .kwargs = c->kwargs,
+						     .prompt = c->prompt,
+						     .bare = c->bare,
 						     .client = c->share,
 						     .seed = c->seed,
 						     .created_us = c->created_us,
@@ -184,6 +186,8 @@ static void chat_free(struct serve_chat *c)
 	json_decref(c->messages);
 	json_decref(c->tools);
 	json_decref(c->kwargs);
+	json_decref(c->prompt);
+	buf_free(&c->echo);
 	json_decref(c->from_model);
 	json_decref(c->result);
 	serve_notes_free(&c->notes);

@@ -42,6 +42,9 @@ struct serve_chat {
 	unsigned steering; /* serve_steering of the request */
 	/* As the model sees them: after the rules. tools, kwargs NULL: none */
 	json_t *messages, *tools, *kwargs;
+	json_t *prompt; /* of a completion: a text, or ids; bare: the tokenizer adds nothing to it */
+	bool bare;
+	struct buf echo;               /* the prompt as a text, where the answer begins with it */
 	json_t *from_model;            /* names of sampling fields that the model's files decided */
 	uint64_t prompt_tokens, drawn; /* drawn: by all choices */
 	struct serve_notes notes;      /* of the request's texts */

@@ -2,6 +2,7 @@
  * each call are texts of their own, each with the rules of its phase; the streams of content and
  * reasoning last as long as the answer, so that nothing slips through where a part is interrupted.
  * A block in any part ends the choice. */
+#include "base/limits.h"
 #include "serve/chat.h"
 
 #include <stdlib.h>
@@ -23,18 +24,6 @@ bool serve_content_is_json(const struct serve_chat *c)
 	return q->constraint == API_CONSTRAINT_OBJECT || q->constraint == API_CONSTRAINT_SCHEMA;
 }
 
-int serve_completion_open(struct serve_chat *c, struct serve_completion *ch, unsigned index,
-			  struct err *e)
-{
-	ch->index = index;
-	ch->tokens.wanted = c->request.logprobs;
-	TRY(serve_notes_init(&ch->notes, serve_keeps(c->service) != POLICY_FULL, e));
-	return open_stream(c, POLICY_CONTENT, serve_content_is_json(c) ? FILTER_JSON : 0,
-			   &ch->content, e);
-}
-
-/* ---- parts ---- */
-
 /* A rule blocks: the choice ends where its match begins, and nothing that is held is sent. */
 static int stop_choice(struct serve_completion *ch, int end)
 {
@@ -43,6 +32,61 @@ static int stop_choice(struct serve_completion *ch, int end)
 	serve_completion_abort(ch);
 	return end;
 }
+
+/* ---- the prompt before the answer ---- */
+
+#define ECHO_PIECE KIB(64)
+#define ECHO_FINDINGS 1000u /* of each choice: all of them stand in the record */
+
+/* FILTER_COMPLETE, or how it was stopped. */
+static int push_echo(struct serve_chat *c, struct serve_completion *ch, struct filter_stream *f,
+		     struct err *e)
+{
+	struct cleared out;
+	int end = FILTER_OPEN;
+	for (size_t at = 0, n; end == FILTER_OPEN && at < c->echo.len; at += n) {
+		n = c->echo.len - at < ECHO_PIECE ? c->echo.len - at : ECHO_PIECE;
+		TRY(end = filter_stream_push(f, c->echo.bytes + at, n, &out, e));
+		TRY(serve_queue_text(&c->queue, ch->index, API_CONTENT, 0, &out, false, e));
+		if (filter_stream_record(f)->findings > ECHO_FINDINGS) {
+			filter_stream_abort(f);
+			return FILTER_LIMIT;
+		}
+	}
+	if (end != FILTER_OPEN)
+		return end;
+	TRY(end = filter_stream_end(f, &out, e));
+	TRY(serve_queue_text(&c->queue, ch->index, API_CONTENT, 0, &out, false, e));
+	return end;
+}
+
+/* A text of its own, by the rules for content: they judge the answer behind it as they do where no
+ * prompt is sent back, and no stop string is looked for in it. */
+static int echo(struct serve_chat *c, struct serve_completion *ch, struct err *e)
+{
+	struct serve_scan where = { .phase = "content", .index = ch->index, .member = "echo" };
+	struct filter_stream *f;
+	TRY(open_stream(c, POLICY_CONTENT, 0, &f, e));
+	int end = push_echo(c, ch, f, e);
+	int rc = end < 0 ? end : serve_notes_add(&ch->notes, &where, filter_stream_record(f), e);
+	filter_stream_close(f);
+	if (rc == 0 && end != FILTER_COMPLETE)
+		stop_choice(ch, end);
+	return rc;
+}
+
+int serve_completion_open(struct serve_chat *c, struct serve_completion *ch, unsigned index,
+			  struct err *e)
+{
+	ch->index = index;
+	ch->tokens.wanted = c->request.logprobs;
+	TRY(serve_notes_init(&ch->notes, serve_keeps(c->service) != POLICY_FULL, e));
+	TRY(open_stream(c, POLICY_CONTENT, serve_content_is_json(c) ? FILTER_JSON : 0, &ch->content,
+			e));
+	return c->request.echo ? echo(c, ch, e) : 0;
+}
+
+/* ---- parts ---- */
 
 static struct serve_stop *stop_of(struct serve_completion *ch, enum api_part part)
 {

@@ -20,6 +20,7 @@ struct serve_queue_span {
 struct serve_queue_token {
 	struct serve_queue_span span;
 	float logprob;
+	uint64_t out;     /* bytes of the content that went out before it */
 	size_t top_count; /* alternatives that follow in top */
 };
 struct serve_queue_top {
@@ -43,7 +44,7 @@ int serve_queue_text(struct serve_queue *q, unsigned choice, enum api_part part,
 		     const struct cleared *text, bool more, struct err *e) MUST_USE;
 /* A token of the item added last, and an alternative of the token added last. */
 int serve_queue_add_token(struct serve_queue *q, const struct cleared *text, float logprob,
-			  struct err *e) MUST_USE;
+			  uint64_t out, struct err *e) MUST_USE;
 int serve_queue_add_top(struct serve_queue *q, const struct cleared *text, float logprob,
 			struct err *e) MUST_USE;
 /* 1 and the next piece, or 0. Borrowed until the next call on the queue. */

@@ -42,11 +42,12 @@ static int check_tools(struct answer *a, const struct reply_family *family, cons
 	else if ((family->syntax == REPLY_SYNTAX_PLAIN && !family->unread) ||
 		 (with->len == without.len &&
 		  (with->len == 0 || memcmp(with->bytes, without.bytes, with->len) == 0)))
-		rc = err_at(e,
-			    err_set(e, ERR_UNSUPPORTED,
-				    "not available in this version: tools with this model: its chat "
-				    "template has no place for them"),
-			    "unsupported_parameter", "tools");
+		rc = err_at(
+			e,
+			err_set(e, ERR_UNSUPPORTED,
+				"not available in this version: tools with this model: its chat "
+				"template has no place for them"),
+			"unsupported_parameter", "tools");
 	buf_free(&without);
 	return rc;
 }
@@ -59,7 +60,27 @@ static size_t unbegun(const struct api_request *q)
 	return q->stream || q->stop_count ? 256 : MIB(1);
 }
 
-static int encode(struct answer *a, struct err *e)
+/* A completion's prompt: a text, in which control tokens are those of the model, or ids. */
+static int encode_prompt(struct answer *a, struct err *e)
+{
+	const json_t *one;
+	size_t i;
+	a->syntax = REPLY_SYNTAX_PLAIN;
+	a->thought = REPLY_THOUGHT_NONE;
+	if (json_is_string(a->q.prompt))
+		return engine_encode(a->by->engine, json_string_value(a->q.prompt),
+				     json_string_length(a->q.prompt), true, !a->q.bare, &a->prompt,
+				     e);
+	a->prompt.room = json_array_size(a->q.prompt);
+	a->prompt.id = calloc(a->prompt.room + 1, sizeof *a->prompt.id);
+	if (!a->prompt.id)
+		return err_set(e, ERR_NOMEM, "out of memory for the request");
+	json_array_foreach((json_t *)a->q.prompt, i, one)
+		a->prompt.id[a->prompt.count++] = (uint32_t)json_integer_value(one);
+	return 0;
+}
+
+static int encode_chat(struct answer *a, struct err *e)
 {
 	struct buf text = { 0 };
 	size_t generated = 0;
@@ -74,13 +95,23 @@ static int encode(struct answer *a, struct err *e)
 		a->thought = reply_prompt_thought(&family, text.bytes ? text.bytes + generated : "",
 						  text.len - generated);
 	buf_free(&text);
+	return rc;
+}
+
+static int encode(struct answer *a, struct err *e)
+{
+	const char *field = a->q.prompt ? "prompt" : "messages";
+	int rc = a->q.prompt ? encode_prompt(a, e) : encode_chat(a, e);
+	if (rc == 0 && a->prompt.count == 0)
+		rc = err_at(e, err_set(e, ERR_INPUT, "the prompt has no token"), "invalid_value",
+			    "%s", field);
 	if (rc == 0 && a->prompt.count >= a->by->context_max)
 		rc = err_at(e,
 			    err_set(e, ERR_INPUT,
 				    "this model's maximum context length is %u tokens, and the "
 				    "prompt has %zu",
 				    a->by->context_max, a->prompt.count),
-			    "context_length_exceeded", "messages");
+			    "context_length_exceeded", "%s", field);
 	return rc;
 }
 

@@ -47,9 +47,9 @@ int serve_queue_text(struct serve_queue *q, unsigned choice, enum api_part part,
 }
 
 int serve_queue_add_token(struct serve_queue *q, const struct cleared *text, float logprob,
-			  struct err *e)
+			  uint64_t out, struct err *e)
 {
-	struct serve_queue_token t = { .logprob = logprob };
+	struct serve_queue_token t = { .logprob = logprob, .out = out };
 	struct serve_queue_item *item = last_of(&q->items, sizeof *item);
 	t.span = add_span(q, text);
 	buf_add(&q->tokens, &t, sizeof t);
@@ -96,7 +96,7 @@ static int take_tokens(struct serve_queue *q, size_t count, struct api_piece *ou
 	for (size_t i = 0; i < count && !q->out_tops.failed; i++) {
 		const struct serve_queue_token *t = &token[q->token_at + i];
 		struct api_token o = { slice(q, &t->span), t->logprob, t->top_count ? at : NULL,
-				       t->top_count };
+				       t->top_count, t->out };
 		buf_add(&q->out_tokens, &o, sizeof o);
 		at += t->top_count;
 	}

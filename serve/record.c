@@ -113,6 +113,8 @@ static int write_request(const struct serve_chat *c, struct buf *out, struct err
 		q.messages = c->messages;
 		q.tools = c->tools;
 		q.template_kwargs = c->kwargs;
+		q.prompt = c->prompt;
+		q.bare = c->bare;
 	}
 	return api_request_write(&q, out, e);
 }

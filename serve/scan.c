@@ -238,9 +238,71 @@ static int scan_kwargs(struct serve_chat *c, struct err *e)
 	return rc;
 }
 
+/* ---- a completion's prompt ---- */
+
+/* The text of ids, which is what the rules read: as ids anything would pass them. */
+static int spell_ids(const struct serve_chat *c, const json_t *ids, struct buf *out, struct err *e)
+{
+	struct buf all = { 0 };
+	const json_t *one;
+	size_t i;
+	json_array_foreach((json_t *)ids, i, one) {
+		uint32_t id = (uint32_t)json_integer_value(one);
+		buf_add(&all, &id, sizeof id);
+	}
+	int rc = buf_done(&all, e);
+	if (rc == 0)
+		rc = serve_decode(c->service, (const void *)all.bytes, all.len / sizeof(uint32_t),
+				  out, e);
+	buf_free(&all);
+	return rc == ERR_INPUT ? err_at(e, rc, "invalid_value", "prompt") : rc;
+}
+
+/* Ids go to the model as they are where no rule changes their text; else what is left of the text
+ * does, as it stands: the ids had all that a tokenizer adds. */
+static int scan_ids_prompt(struct serve_chat *c, const struct serve_scan *where, struct err *e)
+{
+	struct buf text = { 0 };
+	int rc = spell_ids(c, c->request.prompt, &text, e);
+	if (rc == 0)
+		rc = scan_text(c, POLICY_INPUT, where, 0, text.bytes, text.len, &c->echo, e);
+	if (rc == FILTER_COMPLETE && c->notes.redacted) {
+		json_decref(c->prompt);
+		c->prompt = json_stringn(c->echo.bytes ? c->echo.bytes : "", c->echo.len);
+		c->bare = true;
+		if (!c->prompt)
+			rc = err_set(e, ERR_NOMEM, "out of memory");
+	}
+	buf_free(&text);
+	return rc;
+}
+
+static int scan_prompt(struct serve_chat *c, struct err *e)
+{
+	const struct serve_scan where = { .phase = policy_phase_name(POLICY_INPUT),
+					  .member = "prompt" };
+	if (!json_is_string(c->prompt))
+		return scan_ids_prompt(c, &where, e);
+	int rc = scan_string(c, POLICY_INPUT, &where, c->prompt, e);
+	if (rc == FILTER_COMPLETE)
+		buf_add(&c->echo, json_string_value(c->prompt), json_string_length(c->prompt));
+	return rc;
+}
+
+/* Which has passed the rules: as a text, where it is sent back. */
+static int take_prompt(struct serve_chat *c, struct err *e)
+{
+	if (json_is_string(c->prompt))
+		buf_add(&c->echo, json_string_value(c->prompt), json_string_length(c->prompt));
+	else if (c->prompt)
+		TRY(spell_ids(c, c->prompt, &c->echo, e));
+	return buf_done(&c->echo, e);
+}
+
 /* What was kept has passed the rules, and what they found is known. */
 static int take_passed(struct serve_chat *c, struct err *e)
 {
+	TRY(take_prompt(c, e));
 	c->tools = json_deep_copy(c->request.tools);
 	if (json_array_extend(c->notes.scans, c->given.scans) < 0 ||
 	    json_array_extend(c->notes.interventions, c->given.interventions) < 0 ||
@@ -256,7 +318,10 @@ int serve_scan_request(struct serve_chat *c, struct err *e)
 	int rc = FILTER_COMPLETE;
 	c->messages = json_deep_copy(c->request.messages);
 	c->kwargs = json_deep_copy(c->request.template_kwargs);
-	if (!c->messages || (c->request.template_kwargs && !c->kwargs))
+	c->prompt = json_deep_copy(c->request.prompt);
+	c->bare = c->request.bare;
+	if (!c->messages || (c->request.template_kwargs && !c->kwargs) ||
+	    (c->request.prompt && !c->prompt))
 		return err_set(e, ERR_NOMEM, "out of memory");
 	if (c->given.scans)
 		return take_passed(c, e);
@@ -265,7 +330,9 @@ int serve_scan_request(struct serve_chat *c, struct err *e)
 		if (rc != FILTER_COMPLETE)
 			return rc;
 	}
-	if (c->request.tools)
+	if (c->prompt)
+		rc = scan_prompt(c, e);
+	if (rc == FILTER_COMPLETE && c->request.tools)
 		rc = scan_tools(c, e);
 	return rc == FILTER_COMPLETE ? scan_kwargs(c, e) : rc;
 }

@@ -67,6 +67,17 @@ static struct cleared itself(const struct answer_token *t, uint64_t begin)
 	};
 }
 
+/* Where a byte of the content stands in what went out of it. */
+static uint64_t place_out(const struct filter_record *r, uint64_t at)
+{
+	uint64_t out = at;
+	for (size_t i = 0; i < r->findings && !r->shadow; i++)
+		if (r->finding[i].action > FILTER_NOTICE && r->finding[i].end <= at)
+			out = out - (r->finding[i].end - r->finding[i].start) +
+			      r->finding[i].replacement_len;
+	return out;
+}
+
 static int add_token(struct serve_chat *c, const struct serve_completion *ch, size_t index,
 		     uint64_t at, struct err *e)
 {
@@ -75,7 +86,8 @@ static int add_token(struct serve_chat *c, const struct serve_completion *ch, si
 	int rc, count = c->service->who->token(c->answer, ch->index, index, token, &text, e);
 	TRY_OUT(count);
 	struct cleared t = itself(&token[0], at);
-	TRY_OUT(serve_queue_add_token(&c->queue, &t, token[0].logprob, e));
+	TRY_OUT(serve_queue_add_token(&c->queue, &t, token[0].logprob,
+				      place_out(filter_stream_record(ch->content), at), e));
 	for (int i = 1; i < count; i++) {
 		struct cleared top = itself(&token[i], 0);
 		if (serve_tops_shows(&ch->tokens.tops, (unsigned)i - 1))

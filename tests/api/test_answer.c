@@ -32,7 +32,7 @@ static struct buf written(bool stream)
 				   "seed", 9, "hallmark", "record", "w/7", "index", 3);
 	api_answer_begin(&out, &a);
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		struct api_token token = { cleared_of(rows[i].text), -0.5F, NULL, 0 };
+		struct api_token token = { cleared_of(rows[i].text), -0.5F, NULL, 0, 0 };
 		struct api_piece p = { .choice = rows[i].choice,
 				       .part = rows[i].part,
 				       .call = rows[i].call,

@@ -23,7 +23,9 @@ static void check_messages(const struct api_request *r)
 {
 	size_t i;
 	json_t *message;
-	check(json_array_size(r->messages) >= 1);
+	bool ids = json_is_array(r->prompt) && json_array_size(r->prompt) >= 1;
+	check(json_array_size(r->messages) >= 1 || ids || json_is_string(r->prompt));
+	check((r->form == API_COMPLETION) == (r->prompt != NULL));
 	json_array_foreach(r->messages, i, message) {
 		const json_t *content = json_object_get(message, "content");
 		check(json_is_string(json_object_get(message, "role")));
@@ -70,7 +72,7 @@ static void check_written(const struct api_request *r)
 	check(rc == 0 || (rc == ERR_INPUT && r->constraint == API_CONSTRAINT_SCHEMA));
 	if (rc < 0)
 		return buf_free(&once);
-	check(api_request_parse(API_CHAT, once.bytes, once.len, &again, &e) == 0);
+	check(api_request_read_kept(r->shape, once.bytes, once.len, &again, &e) == 0);
 	check(api_request_write(&again, &twice, &e) == 0);
 	check(once.len == twice.len && memcmp(once.bytes, twice.bytes, once.len) == 0);
 	api_request_free(&again);
@@ -78,12 +80,15 @@ static void check_written(const struct api_request *r)
 	buf_free(&twice);
 }
 
-/* What is accepted lies in its documented range; what is refused has a sentence. */
+/* The first byte is the shape. What is accepted lies in its documented range; what is refused has a
+ * sentence. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	struct api_request r = {0};
 	struct err e = {0};
-	int code = api_request_parse(API_CHAT, bytes, len, &r, &e);
+	enum api_shape shape = len ? (enum api_shape)(bytes[0] % API_SHAPES) : API_CHAT;
+	size_t at = len > 0;
+	int code = api_request_parse(shape, bytes + at, len - at, &r, &e);
 	if (code == 0) {
 		check(r.model && r.model[0]);
 		check_sampling(&r);

@@ -68,7 +68,7 @@ static void add_token(struct serve_queue *q, const char *s, int tops)
 	static const char *const top[] = { "t0", "t1", "t2" };
 	struct err e;
 	struct cleared t = cleared_of(s, 3);
-	cr_assert_eq(serve_queue_add_token(q, &t, (float)strlen(s), &e), 0);
+	cr_assert_eq(serve_queue_add_token(q, &t, (float)strlen(s), 0, &e), 0);
 	for (int i = 0; i < tops; i++) {
 		t = cleared_of(top[i], 0);
 		cr_assert_eq(serve_queue_add_top(q, &t, (float)-i, &e), 0);

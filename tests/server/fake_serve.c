@@ -196,7 +196,7 @@ static struct api_piece rich_piece(struct serve_chat *c)
 					 .len = strlen(rows[c->given].text) } };
 	if (c->request.logprobs && p.part == API_CONTENT && p.text.len) {
 		c->top[0] = (struct api_alternative){ { .bytes = "\xc3", .len = 1 }, -2 };
-		c->token[0] = (struct api_token){ p.text, -0.5F, c->top, 1 };
+		c->token[0] = (struct api_token){ p.text, -0.5F, c->top, 1, 0 };
 		p.token = c->token;
 		p.token_count = 1;
 	}

@@ -1,0 +1,217 @@
+#!/usr/bin/env python3
+# peer: tokenizers
+"""Texts continued without a chat template, as OpenAI's older API has it: filtered, recorded, replayed."""
+
+import http.client, json, os, sys
+
+sys.path.insert(0, os.path.dirname(__file__))
+from client import Home, MODEL, POLICY, Server
+
+
+def ask(s, path, body, method="POST", **headers):
+    """(status, headers, document or text)"""
+    c = http.client.HTTPConnection(s.address, timeout=60)
+    text = body if isinstance(body, str) else json.dumps(body)
+    c.request(method, path, text, {"Content-Type": "application/json", **headers})
+    r = c.getresponse()
+    raw = r.read().decode()
+    head = {k.lower(): v for k, v in r.getheaders()}
+    return r.status, head, json.loads(raw) if raw.startswith(("{", "[")) else raw
+
+
+def complete(s, prompt, status=200, **more):
+    got = ask(s, "/v1/completions", {"model": "m", "prompt": prompt, "temperature": 0, **more})
+    assert got[0] == status, got
+    return got[2]
+
+
+def streamed(s, prompt, **more):
+    """(text of each choice, chunks) of a streamed answer."""
+    body = {"model": "m", "prompt": prompt, "temperature": 0, "stream": True, **more}
+    got = ask(s, "/v1/completions", body)[2]
+    events = [e[6:] for e in got.split("\n\n") if e.startswith("data: ")]
+    assert events.pop() == "[DONE]", got
+    chunks = [json.loads(e) for e in events]
+    out = {}
+    for chunk in chunks:
+        assert chunk["object"] == "text_completion", chunk
+        for choice in chunk["choices"]:
+            out[choice["index"]] = out.get(choice["index"], "") + choice["text"]
+    return out, chunks
+
+
+def check_logprobs(choice, top):
+    """The four lists stand side by side, and an offset is where the token stands in the text."""
+    lp, text = choice["logprobs"], choice["text"]
+    assert len(lp["tokens"]) == len(lp["token_logprobs"]) == len(lp["text_offset"]) > 0, lp
+    for i, (token, value, at) in enumerate(zip(lp["tokens"], lp["token_logprobs"], lp["text_offset"])):
+        assert token.startswith("bytes:") or text[at : at + len(token)] == token, (token, at, text)
+        if top:
+            assert lp["top_logprobs"][i][token] == value and len(lp["top_logprobs"][i]) <= top + 1, lp
+    assert top or lp["top_logprobs"] is None, lp
+
+
+def check_answers(s):
+    plain = complete(s, "An overdraft is", max_tokens=8, logprobs=2)
+    choice = plain["choices"][0]
+    assert plain["object"] == "text_completion" and choice["finish_reason"] == "length", plain
+    assert plain["usage"]["completion_tokens"] == 8 and plain["hallmark"]["record"], plain
+    check_logprobs(choice, 2)
+    texts, chunks = streamed(
+        s, "An overdraft is", max_tokens=8, logprobs=2, stream_options={"include_usage": True}
+    )
+    assert texts == {0: choice["text"]}, (texts, choice)
+    for name in ("tokens", "text_offset", "token_logprobs", "top_logprobs"):
+        lists = [c["choices"][0]["logprobs"][name] for c in chunks[:-2] if c["choices"][0]["logprobs"]]
+        assert sum(lists, []) == choice["logprobs"][name], (name, lists)
+    assert chunks[-2]["choices"][0]["finish_reason"] == "length" and chunks[-2]["hallmark"], chunks[-2]
+    assert chunks[-1]["choices"] == [] and chunks[-1]["usage"]["total_tokens"] > 8, chunks[-1]
+    # a list of one text is that text; 16 tokens are the default; what is sent back stands before it
+    default = complete(s, ["An overdraft is"])
+    assert default["usage"]["completion_tokens"] == 16, default
+    echo = complete(s, "An overdraft is", echo=True, stop=["An over"])["choices"][0]
+    assert echo["text"] == "An overdraft is" + default["choices"][0]["text"], echo
+    texts = streamed(s, "An overdraft is", echo=True, n=2)[0]
+    assert texts == {0: echo["text"], 1: echo["text"]}, texts
+    limited = complete(s, "An overdraft is", n_predict=-1, stop=" Bank")["choices"][0]
+    assert limited["finish_reason"] == "stop" and " Bank" not in limited["text"], limited
+    choices = complete(s, "An overdraft is", n=2, best_of=2, temperature=1, seed=3)["choices"]
+    assert [c["index"] for c in choices] == [0, 1], choices
+    chosen = complete(s, "An overdraft is", guided_choice=["yes", "no"])["choices"][0]
+    assert chosen["text"] in ("yes", "no"), chosen
+    record = plain["hallmark"]["index"], echo_index(s), ids_index(s)
+    return record
+
+
+def echo_index(s):
+    return complete(s, "An overdraft is", echo=True, logprobs=None)["hallmark"]["index"]
+
+
+def ids_index(s):
+    """Ids are not for the tokenizer, and mean the same."""
+    got = complete(s, [[5, 6, 7, 8]], max_tokens=4, echo=True, add_special_tokens=False)
+    assert got["usage"]["prompt_tokens"] == 4, got
+    return got["hallmark"]["index"]
+
+
+REFUSED = [
+    ({"prompt": []}, "prompt", "empty_array"),
+    ({"prompt": None}, "prompt", "missing_required_parameter"),
+    ({"prompt": ["a", "b"]}, "prompt", "unsupported_value"),
+    ({"prompt": [[1], [2]]}, "prompt", "unsupported_value"),
+    ({"prompt": [1, "a"]}, "prompt", "invalid_type"),
+    ({"prompt": {"a": 1}}, "prompt", "invalid_type"),
+    ({"prompt": [-1]}, "prompt", "integer_below_min_value"),
+    ({"prompt": [99999999]}, "prompt", "invalid_value"),
+    ({"prompt": [1.5]}, "prompt", "invalid_type"),
+    ({"prompt": "a b " * 9000}, "prompt", "context_length_exceeded"),
+    ({"suffix": "x"}, "suffix", "unsupported_value"),
+    ({"messages": [{"role": "user", "content": "x"}]}, "messages", "unsupported_value"),
+    ({"tools": [{}]}, "tools", "unsupported_value"),
+    ({"echo": True, "logprobs": 1}, "echo", "unsupported_value"),
+    ({"logprobs": True}, "logprobs", "invalid_type"),
+    ({"logprobs": 21}, "logprobs", "integer_above_max_value"),
+    ({"best_of": 3}, "best_of", "unsupported_value"),
+    ({"max_tokens": 0}, "max_tokens", "integer_below_min_value"),
+]
+
+
+def check_refusals(s):
+    for body, param, code in REFUSED:
+        error = complete(s, status=400, **{"prompt": "x", **body})["error"]
+        assert (error["param"], error["code"]) == (param, code), (body, error)
+    error = ask(s, "/v1/completions", {"model": "other", "prompt": "x"})
+    assert error[0] == 404 and error[2]["error"]["code"] == "model_not_found", error
+    noted = complete(s, "x", max_completion_tokens=3, reasoning_effort="low")
+    assert {"max_completion_tokens", "reasoning_effort"} <= set(noted["hallmark"]["without_effect"]), noted
+
+
+RULES = """[policy]
+name = "completions"
+version = 1
+mode = "enforce"
+jurisdiction = ["EU"]
+retention_days = 1
+extends = ["packs/pii-eu"]
+[[override]]
+rule = "pii-eu/*"
+enabled = false
+reason = "tested elsewhere"
+"""
+RULE = """[[rule]]
+id = "%s"
+severity = "high"
+phase = ["%s"]
+match = { literals = ["%s"], fold = "case" }
+action = "%s"
+tests.hit = ["%s", "a %s", "%s."]
+tests.miss = ["zebra", "quux", "plugh"]
+"""
+
+
+def rule(name, phase, word, action):
+    more = 'replace = "[gone]"\n' if action == "redact" else ""
+    return (RULE % (name, phase, word, action, word, word, word)).replace("tests.hit", more + "tests.hit", 1)
+
+
+def check_rules(h, s, ids):
+    """The prompt passes the rules for what comes in, as ids too; where it is sent back, those for content."""
+    hidden = complete(s, "a teapot is", echo=True, max_tokens=1)["choices"][0]["text"]
+    assert hidden.startswith("a [gone]pot is"), hidden
+    again = complete(s, ids["a teapot is"], echo=True, max_tokens=1)
+    bos = "<\uff5cbegin\u2581of\u2581sentence\uff5c>"  # one of the ids
+    assert again["choices"][0]["text"] == bos + hidden, (again, hidden)
+    untouched = complete(s, ids["a cup is"], echo=True, max_tokens=1)["choices"][0]["text"]
+    assert untouched.startswith(bos + "a cup is"), untouched
+    indexes = [again["hallmark"]["index"]]
+    for prompt in ("a bomb is", ids["a bomb is"]):
+        ended = complete(s, prompt)
+        assert ended["choices"][0]["finish_reason"] == "content_filter", ended
+        assert ended["choices"][0]["text"] == "", ended
+        indexes.append(ended["hallmark"]["index"])
+    sent = complete(s, "some mines are", echo=True)
+    assert sent["choices"][0]["finish_reason"] == "content_filter", sent
+    assert sent["choices"][0]["text"] == "some ", sent
+    quiet = complete(s, "some mines are", max_tokens=2)
+    assert quiet["choices"][0]["finish_reason"] == "length", quiet
+    chunk = streamed(s, "some mines are", echo=True)[1][-1]
+    assert chunk["choices"][0]["finish_reason"] == "content_filter" and chunk["hallmark"], chunk
+    return indexes + [sent["hallmark"]["index"]]
+
+
+def check_replay(h, indexes):
+    for index in indexes:
+        report = h.json("audit", "replay", index)
+        assert report["equal"], report
+
+
+def encode(texts):
+    """Ids by the library that others use."""
+    from tokenizers import Tokenizer
+
+    known = Tokenizer.from_file(str(MODEL / "tokenizer.json"))
+    return {t: known.encode(t).ids for t in texts}
+
+
+try:
+    IDS = encode(["a teapot is", "a cup is", "a bomb is"])
+except ImportError:
+    print("skipped: tokenizers is not installed")
+    sys.exit(77)
+with Home() as h:
+    h.publish(h.model())
+    with Server(h, "hallmark/fernbank-demo") as s:
+        recorded = check_answers(s)
+        check_refusals(s)
+    check_replay(h, recorded)
+    policy = h.dir / "rules.toml"
+    policy.write_text(
+        RULES
+        + rule("tea", "input", "tea", "redact")
+        + rule("bomb", "input", "bomb", "block")
+        + rule("mine", "output", "mine", "block")
+    )
+    with Server(h, "hallmark/fernbank-demo", "--policy", policy) as s:
+        recorded = check_rules(h, s, IDS)
+    check_replay(h, recorded)
+    assert h.json("audit", "verify")["ok"]
