@@ -62,7 +62,10 @@ static int read_where(struct cli *c, const struct flow *f, struct where *w,
 
 static int serve(struct cli *c, struct flow *f, struct serve_host *h)
 {
-	struct server_options o = { .env = &c->env };
+	struct server_options o = { .env = &c->env,
+				    .tls = { cli_value(c, "tls-cert"), cli_value(c, "tls-key"),
+					     cli_value(c, "client-ca"),
+					     cli_value(c, "client-crl") } };
 	struct where where;
 	struct server *s;
 	TRY(read_where(c, f, &where, &o));

@@ -69,6 +69,10 @@ static int check_caller(struct exchange *x)
 	int rc = find_caller(x);
 	if (rc < 0)
 		return api_error_status(rc);
+	const struct net_tls_peer *peer = x->c->tls ? net_tls_peer(x->c->tls) : NULL;
+	if (peer && !x->caller.handle[0])
+		snprintf(x->caller.handle, sizeof x->caller.handle, "cert:%.48s",
+			 peer->fingerprint);
 	return server_route_refuses(x->route, rc > 0 ? &x->caller : NULL);
 }
 

@@ -68,10 +68,9 @@ int server_answer_model(struct exchange *x)
 	}
 	snprintf(message, sizeof message, "no model \"%.200s\" here; GET /v1/models names them",
 		 x->rest);
-	struct api_error error = { .status = 404,
-				   .message = message,
-				   .code = "model_not_found",
-				   .param = "model" };
+	struct api_error error = {
+		.status = 404, .message = message, .code = "model_not_found", .param = "model"
+	};
 	return server_respond_error(x, &error, NULL);
 }
 

@@ -1,9 +1,9 @@
 #include "server/connection.h"
+#include "server/wire.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #define TICK_MS 100       /* how soon a thread notices that the server cuts its answer off */
 #define DOUBT_PING_MS 250 /* while the client of a stream may be gone */
@@ -13,7 +13,7 @@ static int write_all(struct connection *c, const char *bytes, size_t len)
 	struct net *net = &c->s->net;
 	int64_t deadline = 0; /* once the client has stopped taking */
 	while (len > 0) {
-		ssize_t n = net->send(net->ctx, c->fd, bytes, len, MSG_DONTWAIT);
+		ssize_t n = server_wire_send(c, bytes, len);
 		if (n > 0) {
 			bytes += n;
 			len -= (size_t)n;
@@ -43,7 +43,9 @@ int server_connection_write(struct connection *c, const char *bytes, size_t len)
 bool server_connection_has_more(struct connection *c)
 {
 	char byte;
-	ssize_t n = c->s->net.recv(c->s->net.ctx, c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	pthread_mutex_lock(&c->lock);
+	ssize_t n = server_wire_peek(c, &byte, 1);
+	pthread_mutex_unlock(&c->lock);
 	return n != -EAGAIN;
 }
 
@@ -92,11 +94,16 @@ void server_connection_stream_end(struct connection *c)
 
 /* ---- the look; with the connection's lock held ---- */
 
-/* Without waiting. A part of it alone would spoil the answer: then the client counts as gone. */
+/* Without waiting. A part of it alone would spoil the answer: then the client counts as gone. TLS
+ * is asked only when there is room: it would have to be given the same bytes again. */
 static void send_at_once(struct connection *c, const char *bytes, size_t len)
 {
 	struct net *net = &c->s->net;
-	ssize_t n = net->send(net->ctx, c->fd, bytes, len, MSG_DONTWAIT);
+	if (c->tls && net->poll_out(net->ctx, c->fd, 0) != 1)
+		return;
+	ssize_t n = server_wire_send(c, bytes, len);
+	if (c->tls && n == -EAGAIN)
+		n = 0;
 	c->gone = n != (ssize_t)len && n != -EAGAIN && n != -EINTR;
 }
 

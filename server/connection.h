@@ -20,6 +20,7 @@ struct intake {
 
 enum connection_place {
 	CONNECTION_FREE,           /* an empty slot of the table */
+	CONNECTION_SHAKES_HANDS,   /* TLS; newly accepted, for its first byte */
 	CONNECTION_WAITS_FOR_HEAD, /* for the rest of it, or, newly accepted, for its first byte */
 	CONNECTION_WAITS_FOR_BODY, /* for the rest of it */
 	CONNECTION_WAITS_FOR_REQUEST, /* for the next one */
@@ -34,6 +35,8 @@ struct connection {
 	enum connection_place place, was; /* was: before it was claimed */
 	int64_t since_ms;                 /* it waits; for a body: since its first byte */
 	int fd;
+	struct net_tls_stream *tls;      /* NULL: plain, or nothing has come yet */
+	bool writes;                     /* the handshake waits for room to write */
 	const struct listener *listener; /* that it came by */
 	struct net_peer peer;
 	bool turned_away; /* beyond the limits: its request is answered with 503 */

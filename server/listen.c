@@ -1,6 +1,7 @@
 /* Where a server listens:
  *
- *   HOST:PORT    HOST an address of IPv4, or of IPv6 in brackets, or "localhost"
+ *   HOST:PORT    HOST an address of IPv4, or of IPv6 in brackets, or "localhost"; with TLS where
+ *                there is a certificate, unless "http://" stands before it
  *   unix:PATH    for this user and root alone
  *
  * Whoever reaches an address that is not the machine's own is a stranger: there every request has
@@ -44,15 +45,26 @@ static int split_address(const char *text, char host[64], uint16_t *port, struct
 	return 0;
 }
 
-/* Whether strangers may be let in here. */
-static int check_reach(const struct server_options *o, const char *host, struct err *e)
+/* Whether strangers may be let in here: they have to say who they are, and nobody on the way may
+ * read it unless that was asked for. */
+static int check_reach(const struct server_options *o, const struct listener *l, const char *host,
+		       bool said_plain, struct err *e)
 {
-	if (is_loopback(host) || o->known)
+	if (is_loopback(host))
 		return 0;
-	return err_set(e, ERR_DENIED,
-		       "listen on %.64s: anyone who reaches it could ask, for no token is asked "
-		       "for: ask for tokens, or listen on 127.0.0.1",
-		       host);
+	if (!o->known && !(l->tls && o->tls.client_ca))
+		return err_set(
+			e, ERR_DENIED,
+			"listen on %.64s: anyone who reaches it could ask, for neither a token nor a "
+			"client's certificate is asked for: ask for tokens, or listen on 127.0.0.1",
+			host);
+	if (!l->tls && !said_plain)
+		return err_set(e, ERR_DENIED,
+			       "listen on %.64s: tokens would travel in the clear: give a TLS "
+			       "certificate and key, or, where a proxy speaks TLS, say "
+			       "http://%.64s:PORT",
+			       host, host);
+	return 0;
 }
 
 static int listen_local(struct server *s, struct listener *l, const char *path, struct err *e)
@@ -65,29 +77,40 @@ static int listen_local(struct server *s, struct listener *l, const char *path, 
 	return l->fd < 0 ? l->fd : 0;
 }
 
+static int listen_tcp(struct server *s, const struct server_options *o, struct listener *l,
+		      const char *address, struct err *e)
+{
+	bool said_plain = text_starts(address, "http://");
+	bool said_tls = text_starts(address, "https://");
+	char host[64];
+	uint16_t port;
+	TRY(split_address(address + (said_plain ? 7 : said_tls ? 8 : 0), host, &port, e));
+	l->tls = s->tls.now && !said_plain;
+	if (said_tls && !l->tls)
+		return err_set(e, ERR_INPUT, "listen on %.100s: there is no TLS certificate",
+			       address);
+	TRY(check_reach(o, l, host, said_plain, e));
+	l->fd = s->net.listen(s->net.ctx, host, &port, e);
+	if (l->fd < 0)
+		return l->fd;
+	const char *shown = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
+	snprintf(l->url, sizeof l->url, strchr(shown, ':') ? "%s://[%s]:%u" : "%s://%s:%u",
+		 l->tls ? "https" : "http", shown, (unsigned)port);
+	return 0;
+}
+
 static int listen_at(struct server *s, const struct server_options *o,
 		     const struct server_listener *at, struct err *e)
 {
 	struct listener *l = &s->listener[s->listeners];
-	char host[64];
-	uint16_t port;
 	*l = (struct listener){ .admin = at->admin };
-	if (text_starts(at->address, "unix:")) {
+	if (text_starts(at->address, "unix:"))
 		TRY(listen_local(s, l, at->address + 5, e));
-	} else {
-		TRY(split_address(at->address, host, &port, e));
-		if (at->admin)
-			return err_set(e, ERR_UNSUPPORTED,
-				       "the admin listener is a Unix socket: unix:PATH");
-		TRY(check_reach(o, host, e));
-		l->fd = s->net.listen(s->net.ctx, host, &port, e);
-		if (l->fd < 0)
-			return l->fd;
-		const char *shown = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
-		snprintf(l->url, sizeof l->url,
-			 strchr(shown, ':') ? "http://[%s]:%u" : "http://%s:%u", shown,
-			 (unsigned)port);
-	}
+	else if (at->admin)
+		return err_set(e, ERR_UNSUPPORTED,
+			       "the admin listener is a Unix socket: unix:PATH");
+	else
+		TRY(listen_tcp(s, o, l, at->address, e));
 	s->listeners++;
 	return 0;
 }

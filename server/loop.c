@@ -1,6 +1,7 @@
 #include "server/loop.h"
 #include "server/listen.h"
 #include "server/table.h"
+#include "server/tls.h"
 #include "server/worker.h"
 #include "serve/serve.h"
 
@@ -10,6 +11,7 @@
 #include <time.h>
 
 #define TICK_MS 100 /* real time, whatever clock the deadlines are read from */
+#define WATCH_MS 1000
 #define ACCEPTS_AT_ONCE 64
 
 static void accept_some(struct server *s, const struct listener *l)
@@ -55,7 +57,7 @@ static int serve_all(struct server *s, struct err *e)
 	for (unsigned i = 0; i <= s->listeners; i++)
 		p[i] = (struct pollfd){ .fd = i < s->listeners ? s->listener[i].fd : s->stop_fd,
 					.events = POLLIN };
-	int64_t ticked = real_ms();
+	int64_t ticked = real_ms(), watched = ticked;
 	while (!atomic_load(&s->stopping)) {
 		int64_t left = ticked + TICK_MS - real_ms();
 		int n = poll(p, s->listeners + 1, left > 0 ? (int)left : 0);
@@ -67,6 +69,10 @@ static int serve_all(struct server *s, struct err *e)
 		if (real_ms() - ticked >= TICK_MS) {
 			tick(s);
 			ticked = real_ms();
+			if (ticked - watched >= WATCH_MS) {
+				server_tls_watch(s);
+				watched = ticked;
+			}
 		}
 	}
 	return 0;

@@ -6,12 +6,12 @@
 #include "server/body.h"
 #include "server/routes.h"
 #include "server/table.h"
+#include "server/wire.h"
 #include "base/limits.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #define READS_AT_ONCE 64 /* of one event; then others have their turn */
 
@@ -91,11 +91,12 @@ enum request_end server_request_take(struct connection *c)
 	struct exchange *x = c->asked;
 	enum request_end end = REQUEST_WAITS;
 	char bytes[KIB(16)];
-	for (int i = 0; i < READS_AT_ONCE && end == REQUEST_WAITS; i++) {
+	for (int i = 0; end == REQUEST_WAITS && (i < READS_AT_ONCE || server_wire_has_pending(c));
+	     i++) {
 		size_t most = x->body.state == BODY_COUNTED && x->body.left < sizeof bytes
 				      ? (size_t)x->body.left
 				      : sizeof bytes;
-		ssize_t n = c->s->net.recv(c->s->net.ctx, c->fd, bytes, most, MSG_DONTWAIT);
+		ssize_t n = server_wire_recv(c, bytes, most);
 		if (n == -EAGAIN || n == -EINTR)
 			return REQUEST_WAITS;
 		if (n < 0)

@@ -2,6 +2,7 @@
 #include "server/listen.h"
 #include "server/loop.h"
 #include "server/table.h"
+#include "server/tls.h"
 #include "base/limits.h"
 
 #include <stdlib.h>
@@ -34,6 +35,7 @@ static int open_parts(struct server *s, const struct server_options *o, struct e
 {
 	if (o->connections_max > 10000 || o->requests_max > 10000)
 		return err_set(e, ERR_INPUT, "connections and requests: at most 10000 each");
+	TRY(server_tls_open(s, o, e));
 	TRY(server_listen(s, o, e));
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -55,6 +57,7 @@ int server_open(struct server **out, struct serve_host *host, const struct serve
 	s->epoll_fd = s->stop_fd = s->end_fd = -1;
 	set_limits(&s->limits, o);
 	pthread_mutex_init(&s->lock, NULL);
+	pthread_mutex_init(&s->tls.lock, NULL);
 	pthread_cond_init(&s->ended, NULL);
 	int rc = open_parts(s, o, e);
 	if (rc < 0)
@@ -82,6 +85,8 @@ void server_close(struct server *s)
 		if (fd[i] >= 0)
 			close(fd[i]);
 	server_listen_end(s);
+	server_tls_close(s);
+	pthread_mutex_destroy(&s->tls.lock);
 	pthread_cond_destroy(&s->ended);
 	pthread_mutex_destroy(&s->lock);
 	free(s);

@@ -7,6 +7,7 @@
 #include "base/digest.h"
 #include "base/env.h"
 #include "net/net.h"
+#include "net/tls.h"
 
 #include <stdbool.h>
 
@@ -16,7 +17,8 @@ struct server;
 /* Where a server listens. */
 #define SERVER_LISTENERS_MAX 16
 struct server_listener {
-	/* "HOST:PORT" with 127.0.0.1, 0.0.0.0, [::1], localhost...; port 0 picks one; or
+	/* "HOST:PORT" with 127.0.0.1, 0.0.0.0, [::1], localhost...; port 0 picks one. It speaks
+	 * TLS where the options have a certificate, unless "http://" stands before it. Or
 	 * "unix:PATH", for this user and root alone. */
 	const char *address;
 	/* It has the routes of operation and no others. Only a Unix socket may: who comes is known
@@ -27,6 +29,9 @@ struct server_listener {
 struct server_options {
 	struct server_listener listener[SERVER_LISTENERS_MAX];
 	unsigned listeners; /* 0: one, at 127.0.0.1:8080 */
+	/* Of the listeners with TLS; copied. A file that changes is read again; what does not fit
+	 * changes nothing, and stderr says why. */
+	struct net_tls_files tls;
 	/* Open connections, of 41 KiB each: beyond it the one that has been idle longest is closed,
 	 * and where none is, the new one gets 503. 0: 256 */
 	unsigned connections_max;
@@ -69,6 +74,10 @@ const char *server_url(const struct server *s, unsigned i);
 /* Answer requests until server_stop; then refuse new ones, let the running ones end (at most
  * drain_ms), and return. */
 int server_run(struct server *s, struct err *e) MUST_USE;
+
+/* Read the files of TLS again: new connections get what they say now. Any thread. An error changes
+ * nothing. */
+int server_reload_tls(struct server *s, struct err *e) MUST_USE;
 
 /* Ask server_run to return. Async-signal-safe; any thread, any number of times. */
 void server_stop(struct server *s);

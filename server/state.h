@@ -12,17 +12,34 @@ struct connection;
 
 struct listener {
 	int fd; /* -1: closed */
-	bool admin, local;
+	bool admin, local, tls;
 	char url[LIMIT_PATH_BYTES + 16];
+};
+
+/* Of a file, to see whether it has changed. */
+struct tls_stamp {
+	uint64_t ino;
+	int64_t bytes, changed_ns;
+};
+
+#define SERVER_TLS_FILES 4
+struct server_tls {
+	char *file[SERVER_TLS_FILES]; /* certificate, key, client CA and CRL; NULL: none */
+	pthread_mutex_t lock;         /* of what follows */
+	struct net_tls *now;
+	struct tls_stamp stamp[SERVER_TLS_FILES]; /* of what was read last */
+	struct tls_stamp looked[SERVER_TLS_FILES];
 };
 
 struct server {
 	struct serve_host *host;
 	struct net net;
 	struct env env;
-	struct server_options limits; /* with defaults filled in; listener, net, env are not used */
+	struct server_options
+		limits; /* with defaults filled in; listener, tls, net, env are not used */
 	struct listener listener[SERVER_LISTENERS_MAX];
 	unsigned listeners;
+	struct server_tls tls;
 	int epoll_fd;
 	int stop_fd, end_fd;  /* event counters: a stop was asked for; the workers are to end */
 	atomic_bool stopping; /* no new work */

@@ -8,6 +8,7 @@
  * connection may have been claimed for its deadline, or be another. */
 #include "server/table.h"
 #include "server/request.h"
+#include "server/wire.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -68,7 +69,7 @@ static void drop(struct connection *c)
 	struct server *s = c->s;
 	end_request(c);
 	server_request_drop(c);
-	s->net.close(s->net.ctx, c->fd);
+	server_wire_close(c, c->place == CONNECTION_WAITS_FOR_REQUEST);
 	free(c->in);
 	c->in = NULL;
 	c->place = CONNECTION_FREE;
@@ -80,7 +81,9 @@ static void drop(struct connection *c)
 
 static void put(struct connection *c, enum connection_place place)
 {
-	struct epoll_event event = { EPOLLIN | EPOLLONESHOT, { .u64 = key_of(c) } };
+	bool writes = place == CONNECTION_SHAKES_HANDS && c->writes;
+	struct epoll_event event = { (writes ? EPOLLOUT : EPOLLIN) | EPOLLONESHOT,
+				     { .u64 = key_of(c) } };
 	end_request(c);
 	c->place = place;
 	if (epoll_ctl(c->s->epoll_fd, EPOLL_CTL_MOD, c->fd, &event) < 0)
@@ -102,6 +105,7 @@ static int need_of(const struct connection *c, int64_t now, bool asks)
 	case CONNECTION_WAITS_FOR_REQUEST:
 	case CONNECTION_CLOSING:
 		return 0;
+	case CONNECTION_SHAKES_HANDS:
 	case CONNECTION_WAITS_FOR_HEAD:
 		return spared ? NEEDED : has_begun(c) ? 2 : 1;
 	case CONNECTION_WAITS_FOR_BODY:
@@ -189,7 +193,7 @@ void server_table_add(struct server *s, const struct listener *l, int fd,
 		c->fd = fd;
 		c->listener = l;
 		c->peer = *peer;
-		c->place = CONNECTION_WAITS_FOR_HEAD;
+		c->place = l->tls ? CONNECTION_SHAKES_HANDS : CONNECTION_WAITS_FOR_HEAD;
 		c->since_ms = server_now_ms(s);
 		c->requests = 0;
 		c->turned_away = !room;
@@ -217,6 +221,7 @@ static int64_t patience_ms(const struct connection *c)
 	bool stopping = atomic_load(&c->s->stopping);
 	int64_t head = c->s->limits.head_timeout_ms, body = c->s->limits.body_timeout_ms;
 	switch (c->place) {
+	case CONNECTION_SHAKES_HANDS:
 	case CONNECTION_WAITS_FOR_HEAD:
 		return stopping && head > SERVER_STOPPING_MS ? SERVER_STOPPING_MS : head;
 	case CONNECTION_WAITS_FOR_BODY:

@@ -7,6 +7,7 @@
 #include "server/request.h"
 #include "server/respond.h"
 #include "server/table.h"
+#include "server/wire.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -56,10 +57,9 @@ void server_worker_refuse(struct connection *c, int status, const char *reason)
 	struct buf out = { 0 };
 	server_respond_refusal(&out, s, status, reason,
 			       c->in && strcmp(c->in->head.method, "HEAD") == 0);
-	ssize_t n =
-		out.failed ? -1 : s->net.send(s->net.ctx, c->fd, out.bytes, out.len, MSG_DONTWAIT);
+	ssize_t n = out.failed ? -1 : server_wire_send(c, out.bytes, out.len);
 	if (n >= 0 && n == (ssize_t)out.len) {
-		s->net.finish(s->net.ctx, c->fd);
+		server_wire_finish(c);
 		server_table_put(c, CONNECTION_CLOSING);
 	} else {
 		server_table_drop(c);
@@ -86,7 +86,8 @@ static bool may_work(struct connection *c, bool whole)
 /* What is to become of the connection. */
 static void conclude(struct connection *c, enum request_end end)
 {
-	struct server *s = c->s;
+	if (end == REQUEST_WAITS && server_wire_has_pending(c))
+		end = server_request_take(c);
 	if (end == REQUEST_WHOLE)
 		end = server_request_answer(c);
 	if (end == REQUEST_WAITS) {
@@ -94,7 +95,7 @@ static void conclude(struct connection *c, enum request_end end)
 	} else if (end == REQUEST_KEEPS) {
 		server_table_put(c, CONNECTION_WAITS_FOR_REQUEST);
 	} else if (end == REQUEST_WAS_LAST) {
-		s->net.finish(s->net.ctx, c->fd);
+		server_wire_finish(c);
 		server_table_put(c, CONNECTION_CLOSING);
 	} else {
 		server_table_drop(c);
@@ -144,12 +145,30 @@ static void take_head(struct connection *c, ssize_t n)
 /* What comes after the last answer is read and forgotten. */
 static void wait_for_end(struct connection *c)
 {
-	char bytes[4096];
-	ssize_t n = c->s->net.recv(c->s->net.ctx, c->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+	ssize_t n = server_wire_forget(c);
 	if (n > 0 || n == -EAGAIN || n == -EINTR)
 		server_table_put(c, CONNECTION_CLOSING);
 	else
 		server_table_drop(c);
+}
+
+/* False: the connection has been put back, or is no more. */
+static bool shake_hands(struct connection *c)
+{
+	switch (server_wire_shake(c)) {
+	case WIRE_SHAKEN:
+		c->was = CONNECTION_WAITS_FOR_HEAD; /* its deadline is the handshake's */
+		return true;
+	case WIRE_WAITS:
+		server_table_put(c, CONNECTION_SHAKES_HANDS);
+		return false;
+	case WIRE_PLAIN:
+		server_worker_refuse(c, 400, "this port speaks TLS: ask with https://");
+		return false;
+	default:
+		server_table_drop(c);
+		return false;
+	}
 }
 
 static struct intake *new_intake(void)
@@ -164,7 +183,8 @@ static struct intake *new_intake(void)
 
 static void serve_event(struct connection *c)
 {
-	struct net *net = &c->s->net;
+	if (c->was == CONNECTION_SHAKES_HANDS && !shake_hands(c))
+		return;
 	if (c->was == CONNECTION_CLOSING) {
 		wait_for_end(c);
 		return;
@@ -179,8 +199,7 @@ static void serve_event(struct connection *c)
 		return;
 	}
 	size_t have = c->in->have;
-	take_head(c, net->recv(net->ctx, c->fd, c->in->bytes + have, sizeof c->in->bytes - have,
-			       MSG_DONTWAIT));
+	take_head(c, server_wire_recv(c, c->in->bytes + have, sizeof c->in->bytes - have));
 }
 
 /* Serve one event. False: the workers are to end, or are more than are of use. */
