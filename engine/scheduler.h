@@ -2,15 +2,17 @@
  *
  * A step is one pass: a row for every answer that can go on (with drafts, some more), then pieces
  * of prompts up to a budget; then each draws its next tokens. A task runs a few tokens ahead of its
- * reader and is left out while it is that far. When pages of the cache run out, the youngest task
- * gives its pages back and is computed again later. Masks of constraints are made by the readers:
- * they may take half a second, and no step waits for one. None of this shows in tokens or
- * logits. */
+ * reader and is left out while it is that far. Where several clients have work, none of them makes
+ * another's step take more than about twice as long: scheduler_share.c. When pages of the cache run
+ * out, the youngest task gives its pages back and is computed again later. Masks of constraints are
+ * made by the readers: they may take half a second, and no step waits for one. None of this shows
+ * in tokens or logits. */
 #ifndef ENGINE_SCHEDULER_H
 #define ENGINE_SCHEDULER_H
 
 #include "engine/sampler.h"
 #include "engine/sequence.h"
+#include "engine/step_cost.h"
 
 #include <pthread.h>
 
@@ -23,6 +25,11 @@
 struct client {
 	struct client *next;
 	uint32_t tasks, active; /* open; running and not parked, while planning */
+	/* While planning, in units (scheduler_share.c): what its streams take, those that are ahead
+	 * of their readers too; whether a prompt is to be computed, and what is missing of the
+	 * shortest; its share of the step, and of that what is used, and kept for prompts. */
+	uint32_t streams, shortest, share, used, kept;
+	bool prompts;
 	uint64_t served; /* virtual time: rows computed for it, as if it had always been here */
 	struct cache_key root; /* of its kept pages */
 	char name[];
@@ -63,6 +70,8 @@ struct task {
 	int64_t queued_us;      /* until it ran first; 0: it has not */
 	uint32_t behind;        /* drawn tokens whose state was lost with rejected drafts */
 	uint32_t idle;          /* steps that it was left out of because it is ahead */
+	int64_t ready_us;       /* when it last was not */
+	bool gone;              /* its reader seems to be: nobody waits for it */
 	bool again;             /* was preempted before */
 	bool late;              /* could go on in the last step and was left out */
 	bool unprepared;        /* constrained, and the mask of its next token is not made yet */
@@ -100,12 +109,16 @@ struct scheduler {
 	uint64_t serial, served;    /* served: the least of the clients at work */
 	uint32_t makers;            /* readers that make a mask */
 	struct engine_load load;    /* the counters since open */
+	bool shares;                /* while planning: several clients have work */
+	uint32_t units, shared;     /* of the step; steps that were shared */
+	int64_t company_us;         /* when the last one was */
 
 	/* The thread's own. */
 	struct turn *turn;         /* [batch + PIECES] */
 	uint32_t turns, positions; /* positions: that the backend is ready for */
 	struct engine_feed *feed;
 	unsigned char *scratch; /* [threads][vocab * 8] */
+	struct step_cost cost;
 };
 
 int scheduler_open(struct engine *m, const struct engine_options *o, struct err *e) MUST_USE;
@@ -130,6 +143,13 @@ void task_close(struct task *t);
 
 /* scheduler_plan.c: under the lock, choose the turns of the next step; false: nobody can go on. */
 bool scheduler_plan(struct scheduler *s);
+/* scheduler_share.c: under the lock, how much of the next step each client may have. */
+void scheduler_share(struct scheduler *s);
+/* What rows after `length` tokens cost, in rows at the beginning of a text. */
+uint32_t scheduler_units(uint32_t rows, uint32_t length);
+/* Whether t may have so many rows of the step; how many of a prompt it may. */
+bool scheduler_share_holds(const struct scheduler *s, const struct task *t, uint32_t rows);
+uint32_t scheduler_share_rows(const struct scheduler *s, const struct task *t, uint32_t rows);
 /* How many rows of a prompt after `length` tokens cost as much as `budget` at its beginning. */
 uint32_t scheduler_rows(uint32_t budget, uint32_t length);
 /* scheduler_step.c: without the lock, pass and draws; with it, hand out. */

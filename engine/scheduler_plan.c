@@ -10,14 +10,14 @@
 
 #include <string.h>
 
-#define ROWS_BESIDE 64u /* rows of prompts in a step that running streams wait for */
-#define ROWS_LEAST 16u  /* of these, however long the prompt is: below, experts are read for few */
-/* Tokens before a row at which attention takes about as long as the rest: 2,000 to 6,000 in the
- * shapes that are measured. Streams wait for rows by what they cost. */
-#define CONTEXT_EVEN 4096u
-#define ROWS_ALONE 256u /* and in one that nobody waits for */
+#define ROWS_BESIDE 64u    /* rows of prompts in a step that running streams wait for */
+#define ROWS_ALONE 256u    /* and in one that nobody waits for */
+#define COMPANY_US 2000000 /* since another client had work: it will be back, and wait */
+/* A reader that has taken nothing for so many steps, and for so long, counts as gone: steps may be
+ * short, and the reader's thread waits for a core. */
+#define IDLE_STEPS 8u
+#define IDLE_US 500000
 #define ROWS_DRAFTS 32u /* rows of a step up to which drafts are added */
-#define IDLE_STREAM 8u  /* steps after which a reader that takes nothing counts as gone */
 
 static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
@@ -255,6 +255,9 @@ static struct turn *turn_add(struct scheduler *s, struct task *t, uint32_t count
 	t->stepping = true;
 	t->late = false;
 	t->client->served += count;
+	uint32_t units = scheduler_units(count, t->sequence->length);
+	t->client->used += units;
+	s->units += units;
 	return turn;
 }
 
@@ -267,12 +270,14 @@ static uint32_t drafts_make(struct scheduler *s, struct task *t, uint32_t rows)
 	if (most == 0 || rows >= ROWS_DRAFTS)
 		return 0;
 	most = least(most, least(left, ROWS_DRAFTS - rows));
+	while (most > 0 && !scheduler_share_holds(s, t, task_pending(t) + most))
+		most--;
 	if (s->engine->config.rope_far > 0 && !q->far) /* rows beyond would turn otherwise */
 		most = least(most, s->engine->config.rope_far - count);
 	if (most == 0)
 		return 0;
 	if (sequence_state_border(q, t->prompt_count, q->length, least(count, t->shared)) > 0)
-		return 0; /* this step saves for the prefix cache */
+		return 0;      /* this step saves for the prefix cache */
 	if (s->engine->states) /* and so does the one that ends the page */
 		most = least(most, KERNEL_PAGE - 1 - count % KERNEL_PAGE);
 	(void)!sequence_grow(q, count + most); /* no task is preempted for a draft */
@@ -307,7 +312,8 @@ static void plan_streams(struct scheduler *s)
 			if (t->state != TASK_RUNNING || t->stepping || t->late != (late == 1) ||
 			    !task_is_stream(t) || !task_is_ready(t))
 				continue;
-			if (s->turns == s->batch || !pages_get(s, t, known(t))) {
+			if (s->turns == s->batch || !scheduler_share_holds(s, t, task_pending(t)) ||
+			    !pages_get(s, t, known(t))) {
 				t->late = true;
 				continue;
 			}
@@ -333,8 +339,8 @@ static bool comes_anyway(const struct scheduler *s, const struct task *t)
 		const struct task *o = s->turn[i].task;
 		struct cache_key its = sequence_key(o->sequence, o->client->root);
 		if (o->sequence->kept * KERNEL_PAGE == at && known(o) >= at + KERNEL_PAGE &&
-		    o->shared >= at + KERNEL_PAGE &&
-		    its.id[0] == mine.id[0] && its.id[1] == mine.id[1] &&
+		    o->shared >= at + KERNEL_PAGE && its.id[0] == mine.id[0] &&
+		    its.id[1] == mine.id[1] &&
 		    memcmp(o->token + at, t->token + at, KERNEL_PAGE * sizeof *t->token) == 0)
 			return true;
 	}
@@ -369,23 +375,20 @@ static struct task *next_prompt(const struct scheduler *s)
 	return best;
 }
 
-uint32_t scheduler_rows(uint32_t budget, uint32_t length)
-{
-	uint64_t n = (uint64_t)budget * CONTEXT_EVEN / ((uint64_t)CONTEXT_EVEN + length),
-		 least = budget < ROWS_LEAST ? budget : ROWS_LEAST;
-	return (uint32_t)(n > least ? n : least);
-}
-
 /* Pieces of prompts, of `budget` rows. */
 static void plan_prompts(struct scheduler *s, bool streams)
 {
-	uint32_t most = s->turns + 32, budget = streams ? ROWS_BESIDE : ROWS_ALONE;
+	bool company =
+		s->company_us && s->clock.steady_us(s->clock.ctx) - s->company_us < COMPANY_US;
+	uint32_t most = s->turns + 32, budget = streams || company ? ROWS_BESIDE : ROWS_ALONE;
 	for (struct task *t; budget > 0 && s->turns < most && (t = next_prompt(s)) != NULL;) {
 		adopted(s, t, adopt(t));
 		uint32_t length = t->sequence->length, n = task_pending(t);
 		uint32_t rows = streams ? scheduler_rows(budget, length) : budget;
-		n = n < rows ? n : rows;
+		n = scheduler_share_rows(s, t, n < rows ? n : rows);
 		t->late = true; /* not considered again in this step */
+		if (n == 0)
+			continue;
 		if (s->engine->states ? state_comes_anyway(s, t) : comes_anyway(s, t))
 			continue;
 		if (!pages_get(s, t, length + n)) {
@@ -404,9 +407,13 @@ static void plan_prompts(struct scheduler *s, bool streams)
 static bool has_streams(struct scheduler *s)
 {
 	bool any = false;
+	int64_t now = s->clock.steady_us(s->clock.ctx);
 	for (struct task *t = s->oldest; t != NULL; t = t->after) {
-		t->idle = task_is_ready(t) ? 0 : t->idle + 1;
-		any |= t->state == TASK_RUNNING && task_is_stream(t) && t->idle < IDLE_STREAM;
+		bool ready = task_is_ready(t);
+		t->idle = ready ? 0 : t->idle + 1;
+		t->ready_us = ready ? now : t->ready_us;
+		t->gone = t->idle >= IDLE_STEPS && now - t->ready_us >= IDLE_US;
+		any |= t->state == TASK_RUNNING && task_is_stream(t) && !t->gone;
 	}
 	return any;
 }
@@ -436,19 +443,30 @@ static bool stuck(struct scheduler *s)
 	return false;
 }
 
+static void plan_turns(struct scheduler *s, bool streams)
+{
+	plan_streams(s);
+	for (struct task *t = s->oldest; t != NULL; t = t->after)
+		t->late &= task_is_stream(t);
+	plan_prompts(s, streams);
+}
+
 bool scheduler_plan(struct scheduler *s)
 {
 	do {
-		s->turns = 0;
+		s->turns = s->units = 0;
 		expire(s);
 		served_set(s);
 		turn_far(s);
 		admit(s);
 		bool streams = has_streams(s);
-		plan_streams(s);
-		for (struct task *t = s->oldest; t != NULL; t = t->after)
-			t->late &= task_is_stream(t);
-		plan_prompts(s, streams);
+		scheduler_share(s);
+		plan_turns(s, streams);
+		if (s->turns == 0 && s->shares) {
+			/* what was kept for a prompt could not be used */
+			s->shares = false;
+			plan_turns(s, streams);
+		}
 	} while (s->turns == 0 && stuck(s));
 	return s->turns > 0;
 }

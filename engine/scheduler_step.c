@@ -134,6 +134,7 @@ void scheduler_run(struct scheduler *s)
 {
 	struct err err = { 0 };
 	int r = positions_ready(s, &err);
+	int64_t begun = s->clock.steady_us(s->clock.ctx);
 	for (uint32_t i = 0; i < s->turns; i++)
 		feed_set(s, i);
 	if (r == 0)
@@ -143,6 +144,8 @@ void scheduler_run(struct scheduler *s)
 		s->turn[i].err = err;
 	}
 	draw_all(s);
+	if (r == 0)
+		step_cost_learn(&s->cost, s->units, s->clock.steady_us(s->clock.ctx) - begun);
 	for (uint32_t i = 0; i < s->turns; i++)
 		settle(&s->turn[i]);
 }

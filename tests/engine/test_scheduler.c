@@ -539,6 +539,44 @@ Test(engine_scheduler, client_with_thirty_requests_leaves_another_its_share)
 	engine_close(m);
 }
 
+/* By a clock that stands still nothing is learned of costs, and rows are taken to cost the same each: a step
+ * has one of each client. */
+Test(engine_scheduler, many_streams_of_one_client_do_not_lengthen_the_steps_of_another)
+{
+	enum { MANY = 16, TOKENS = 60 };
+	int64_t time_us = 5;
+	struct engine *m = open_with(DEMO, (struct engine_options){ .threads = 2, .clock = clock_fixed(&time_us) });
+	struct engine_request q = request_of(10, 1900);
+	struct hungry h[MANY];
+	atomic_bool enough = false;
+	unsigned before = 0, after = 0;
+	struct err e = { 0 };
+	q.client = "many";
+	for (int i = 0; i < MANY; i++)
+		h[i] = (struct hungry){ .m = m, .s = must_open(m, &q), .enough = &enough };
+	for (int i = 0; i < MANY; i++)
+		cr_assert_eq(pthread_create(&h[i].thread, NULL, hungry_main, &h[i]), 0);
+	q = request_of(10, 1900);
+	q.client = "one";
+	struct engine_session *one = must_open(m, &q);
+	cr_assert_eq(next_of(one, &e), ENGINE_GOING);
+	for (int i = 0; i < MANY; i++)
+		before += atomic_load(&h[i].taken);
+	for (int i = 0; i < TOKENS; i++)
+		cr_assert_eq(next_of(one, &e), ENGINE_GOING);
+	for (int i = 0; i < MANY; i++)
+		after += atomic_load(&h[i].taken);
+	atomic_store(&enough, true);
+	for (int i = 0; i < MANY; i++)
+		pthread_join(h[i].thread, NULL);
+	for (int i = 0; i < MANY; i++)
+		engine_session_close(h[i].s);
+	engine_session_close(one);
+	engine_close(m);
+	cr_assert_leq(after - before, 2 * TOKENS + MANY * TASK_AHEAD, "%u", after - before);
+	cr_assert_geq(after - before, TOKENS / 2, "%u", after - before); /* and each goes on */
+}
+
 /* 1700 rows at 64 beside a stream are 27 passes, each of which gives the stream a token; at once they are
  * no more than seven. */
 Test(engine_scheduler, long_prompt_does_not_stall_a_running_stream)
