@@ -161,6 +161,7 @@ int cmd_audit_erase(struct cli *c);
 int cmd_audit_rewrap(struct cli *c);
 int cmd_selftest(struct cli *c);
 int cmd_bench(struct cli *c);
+int cmd_bench_serve(struct cli *c);
 int cmd_config_show(struct cli *c);
 
 #endif

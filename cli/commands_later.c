@@ -43,7 +43,6 @@ const struct cli_later cli_later[] = {
 	{ "audit", "witness" },
 	{ "audit", "mirror" },
 	{ "audit", "tail" },
-	{ "bench", "serve" },
 	{ "doctor", NULL },
 	{ "backup", NULL },
 	{ "restore", NULL },

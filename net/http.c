@@ -509,6 +509,12 @@ static CURLcode started;
 
 static void start_library(void) { started = curl_global_init(CURL_GLOBAL_DEFAULT); }
 
+int http_start_library(struct err *e)
+{
+	pthread_once(&once, start_library);
+	return started == CURLE_OK ? 0 : err_set(e, ERR_NOMEM, "out of memory for an HTTP client");
+}
+
 static int check_ca_file(const char *path, struct err *e)
 {
 	FILE *f = path ? fopen(path, "rb") : NULL;
@@ -521,13 +527,11 @@ static int check_ca_file(const char *path, struct err *e)
 
 int http_open(struct http **out, const struct http_options *o, struct err *e)
 {
-	pthread_once(&once, start_library);
+	TRY(http_start_library(e));
 	TRY(check_ca_file(o->ca_file, e));
 	struct http *h = calloc(1, sizeof *h);
-	if (!h || started != CURLE_OK) {
-		free(h);
+	if (!h)
 		return err_set(e, ERR_NOMEM, "out of memory for an HTTP client");
-	}
 	h->clock = o->clock.steady_us ? o->clock : env_system().clock;
 	h->easy = curl_easy_init();
 	h->multi = curl_multi_init();
