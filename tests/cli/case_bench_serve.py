@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`hallmark bench serve` against our server, and against one that answers well, late, half, wrongly or not."""
+"""`hallmark bench serve` against our server, and one that answers well, late, half, wrongly or not at all."""
 
 import json, socket, socketserver, threading, time
 
@@ -22,7 +22,7 @@ def done(data=b"data: [DONE]\n\n"):
 
 def refusal(status, *fields):
     body = json.dumps({"error": {"message": f"no: {status}"}}).encode()
-    head = [f"HTTP/1.1 {status} No", "Content-Type: application/json", f"Content-Length: {len(body)}", *fields]
+    head = [f"HTTP/1.1 {status} No", f"Content-Length: {len(body)}", *fields]
     return "\r\n".join(head).encode() + b"\r\n\r\n" + body
 
 
@@ -238,12 +238,13 @@ def omission(h, fake):
         t.join()
         assert r["requests"]["failed"] == 0 and r["total_ms"]["max"] >= 900, r
         if loop[0] == "--rate":
-            assert 60 <= r["requests"]["sent"] <= 140 and r["loop"]["kind"] == "open", r
+            due = r["requests"]["sent"] + r["requests"]["unsent"]
+            assert 60 <= due <= 140 and r["loop"]["kind"] == "open", r
             assert r["total_ms"]["p95"] > 600 and r["total_ms"]["p50"] > 20, r
             # With one connection they leave late, and that counts as waiting.
             assert ("--clients" in loop) == (r["generator"]["late_ms"]["p95"] > 600), r
         else:
-            assert r["total_ms"]["p95"] < 200, r  # one saw it, and the others never asked
+            assert r["total_ms"]["p95"] < 600, r  # one saw it, and the others never asked
 
 
 def ours(h):
