@@ -49,6 +49,8 @@ int serve_service_ready(struct serve_service *s, struct err *e) MUST_USE;
 const char *serve_service_model(const struct serve_service *s);
 /* What a person should know of the model's files: lines that end in a newline, or "". */
 const char *serve_service_notes(const struct serve_service *s);
+/* Of the manifest of what is served; NULL: the model is not computed here. */
+const struct digest *serve_service_root(const struct serve_service *s);
 int64_t serve_service_created(const struct serve_service *s); /* seconds since 1970 */
 
 /* ---- all that one server serves ---- */

@@ -38,3 +38,5 @@ uint32_t serve_service_context(const struct serve_service *s)
 	s->who->model(s->self, &model);
 	return model.context_max;
 }
+
+const struct digest *serve_service_root(const struct serve_service *s) { return serve_root(s); }

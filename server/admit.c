@@ -109,14 +109,18 @@ static int refuse_by_head(struct exchange *x, int status)
 	const char *const allow[] = { "Allow", x->route ? x->route->method : "", NULL };
 	x->keeps = false; /* its body, if any, is not read */
 	struct api_error method = { .status = 405, .message = "method not allowed" };
+	struct api_error lacks = { .status = 404, .code = "unsupported" };
 	if (!x->route)
 		TRY(server_answer_error(x, 404,
-					"no such route; there are POST /v1/chat/completions, "
-					"GET /v1/models, GET /v1/receipts/ID and GET /health"));
+					"no such route; there are POST /v1/chat/completions and "
+					"/v1/completions, GET /v1/models, /v1/receipts/ID, /health "
+					"and others: see docs/formats.md, section 12"));
 	else if (status)
 		TRY(refuse_caller(x, status));
 	else if (!is_method_taken(x))
 		TRY(server_respond_error(x, &method, allow));
+	else if ((lacks.message = x->route->lacks) != NULL)
+		TRY(server_respond_error(x, &lacks, NULL));
 	else
 		TRY(server_answer_error(x, 415, "expected Content-Type: application/json"));
 	return 1;
@@ -127,7 +131,7 @@ int server_route_admit(struct exchange *x)
 	x->route = find_route(x->request.path, x->c->listener->admin);
 	x->rest = x->route ? x->request.path + strlen(x->route->path) : "";
 	int status = x->route ? check_caller(x) : 404;
-	bool ok = status == 0 && is_method_taken(x) &&
+	bool ok = status == 0 && is_method_taken(x) && !x->route->lacks &&
 		  (strcmp(x->request.method, "POST") != 0 || is_json(x->request.field[HEAD_TYPE]));
 	return ok ? 0 : refuse_by_head(x, status);
 }

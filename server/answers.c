@@ -1,6 +1,5 @@
-/* Answers that take no engine: health, models, receipts. */
+/* Answers that take no engine: health, receipts. */
 #include "server/answers.h"
-#include "base/text.h"
 #include "serve/serve.h"
 
 #include <stdio.h>
@@ -31,47 +30,6 @@ int server_answer_health(struct exchange *x)
 		return server_answer_error(x, 503, err.text);
 	buf_add_text(&body, "{\"status\":\"ok\"}\n");
 	return server_answer_json(x, &body, NULL);
-}
-
-static void add_model(struct buf *out, const struct serve_service *s)
-{
-	const char *model = serve_service_model(s);
-	buf_add_text(out, "{\"id\":");
-	text_json_string(out, model, strlen(model));
-	buf_printf(out, ",\"object\":\"model\",\"created\":%lld,\"owned_by\":\"hallmark\"}",
-		   (long long)serve_service_created(s));
-}
-
-int server_answer_models(struct exchange *x)
-{
-	const struct serve_service *s;
-	struct buf body = { 0 };
-	buf_add_text(&body, "{\"object\":\"list\",\"data\":[");
-	for (size_t i = 0; (s = serve_host_at(x->s->host, i)); i++) {
-		buf_add_text(&body, i ? "," : "");
-		add_model(&body, s);
-	}
-	buf_add_text(&body, "]}\n");
-	return server_answer_json(x, &body, NULL);
-}
-
-/* The rest of the path is the name, slashes too. */
-int server_answer_model(struct exchange *x)
-{
-	const struct serve_service *s = serve_host_find(x->s->host, x->rest);
-	struct buf body = { 0 };
-	char message[400];
-	if (s) {
-		add_model(&body, s);
-		buf_add_byte(&body, '\n');
-		return server_answer_json(x, &body, NULL);
-	}
-	snprintf(message, sizeof message, "no model \"%.200s\" here; GET /v1/models names them",
-		 x->rest);
-	struct api_error error = {
-		.status = 404, .message = message, .code = "model_not_found", .param = "model"
-	};
-	return server_respond_error(x, &error, NULL);
 }
 
 static bool is_receipt_id(const char *s)

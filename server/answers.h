@@ -6,8 +6,12 @@
 
 /* As struct route's answer. */
 int server_answer_health(struct exchange *x) MUST_USE;
-int server_answer_models(struct exchange *x) MUST_USE;
+int server_answer_models(struct exchange *x) MUST_USE; /* models.c */
 int server_answer_model(struct exchange *x) MUST_USE;
+int server_answer_tokenize(struct exchange *x) MUST_USE; /* answers_text.c */
+int server_answer_detokenize(struct exchange *x) MUST_USE;
+int server_answer_template(struct exchange *x) MUST_USE;
+int server_answer_version(struct exchange *x) MUST_USE;
 int server_answer_chat(struct exchange *x) MUST_USE; /* in every shape (chat.c) */
 int server_answer_receipt(struct exchange *x) MUST_USE;
 

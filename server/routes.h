@@ -19,6 +19,9 @@ struct route {
 	unsigned scope;       /* that a token must have too; 0: any will do */
 	bool is_prefix;       /* of paths that go on */
 	enum api_shape shape; /* of its errors, and of what is asked */
+	/* What others have here and this server does not: whoever may ask is told so, by the head
+	 * alone; NULL: it is answered. */
+	const char *lacks;
 	/* The body is whole. A negative result: close the connection. */
 	int (*answer)(struct exchange *x);
 };

@@ -185,24 +185,61 @@ def check_replay(h, indexes):
         assert report["equal"], report
 
 
-def encode(texts):
-    """Ids by the library that others use."""
-    from tokenizers import Tokenizer
+def tokenize(s, body, path="/tokenize"):
+    status, _, got = ask(s, path, body)
+    assert status == 200, got
+    return got
 
-    known = Tokenizer.from_file(str(MODEL / "tokenizer.json"))
-    return {t: known.encode(t).ids for t in texts}
+
+TEXTS = ["a teapot is", "a cup is", "a bomb is", "", " ", "\n\n x", "Z\u00fcrich \u6f22\u5b57 \U0001f600"]
+TEXTS += ["1234.5e6", "<\uff5cUser\uff5c>hi<\uff5cend\u2581of\u2581sentence\uff5c>", "don't  STOP", "x" * 300]
+
+
+def check_tokens(s, known):
+    """The ids are those of the library that others use; back they are the text."""
+    for text in TEXTS:
+        for special in (True, False):
+            want = known.encode(text, add_special_tokens=special).ids
+            got = tokenize(s, {"model": "m", "prompt": text, "add_special_tokens": special})
+            assert got["tokens"] == want and got["count"] == len(want), (text, got, want)
+        back = tokenize(s, {"tokens": want}, "/detokenize")
+        assert back["content"] == back["prompt"] == text, back
+        assert text == known.decode(want, skip_special_tokens=False), text
+        pieces = tokenize(s, {"content": text, "with_pieces": True})["tokens"]
+        assert [p["id"] for p in pieces] == want, (pieces, want)
+        raw = [p["piece"].encode() if isinstance(p["piece"], str) else bytes(p["piece"]) for p in pieces]
+        assert b"".join(raw) == text.encode(), (raw, text)
+    # messages: as many tokens as a chat with them has, and the text of the template
+    chat = {"messages": [{"role": "user", "content": "What is an overdraft?"}]}
+    got = tokenize(s, {"model": "m", **chat})
+    asked = ask(s, "/v1/chat/completions", {"model": "m", "max_tokens": 1, **chat})[2]
+    assert got["count"] == asked["usage"]["prompt_tokens"], (got, asked)
+    assert got["max_model_len"] == json.loads(s.get("/v1/models/m")[1])["max_model_len"], got
+    text = tokenize(s, chat, "/apply-template")["prompt"]
+    assert "What is an overdraft?" in text, text
+    assert tokenize(s, {"prompt": text, "add_special_tokens": False})["tokens"] == got["tokens"], text
+    # a text that is longer than the context is tokenised all the same
+    assert tokenize(s, {"prompt": "a " * 100000})["count"] > 100000
+    refused = ask(s, "/detokenize", {"tokens": [1 << 31]})
+    assert refused[0] == 400 and refused[2]["error"]["param"] == "tokens", refused
 
 
 try:
-    IDS = encode(["a teapot is", "a cup is", "a bomb is"])
+    from tokenizers import Tokenizer
 except ImportError:
     print("skipped: tokenizers is not installed")
     sys.exit(77)
+KNOWN = Tokenizer.from_file(str(MODEL / "tokenizer.json"))
+IDS = {t: KNOWN.encode(t).ids for t in TEXTS[:3]}
 with Home() as h:
     h.publish(h.model())
     with Server(h, "hallmark/fernbank-demo") as s:
         recorded = check_answers(s)
         check_refusals(s)
+        check_tokens(s, KNOWN)
+        entries = h.json("audit", "verify")["size"]
+        tokenize(s, {"prompt": "x"})
+        assert h.json("audit", "verify")["size"] == entries, "nothing is recorded"
     check_replay(h, recorded)
     policy = h.dir / "rules.toml"
     policy.write_text(

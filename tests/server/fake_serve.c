@@ -247,3 +247,49 @@ int serve_host_receipt(struct serve_host *h, const char *id, struct buf *out, st
 	buf_add_text(out, "c2sp.org/tlog-proof@v1\nindex 3\n");
 	return buf_done(out, e);
 }
+
+/* ---- texts: a token for each byte ---- */
+
+int serve_prompt(const struct serve_service *s, const struct api_request *q, bool generation,
+		 struct buf *text, struct buf *ids, struct err *e)
+{
+	static const char said[] = "prompt:";
+	(void)s, (void)q;
+	if (text)
+		buf_add_text(text, generation ? "prompt:" : "prompt");
+	return ids ? serve_encode(s, said, generation ? 7 : 6, true, true, ids, e) : 0;
+}
+
+int serve_encode(const struct serve_service *s, const char *text, size_t len, bool special, bool post,
+		 struct buf *ids, struct err *e)
+{
+	uint32_t bos = 1;
+	(void)s, (void)special;
+	if (post)
+		buf_add(ids, &bos, sizeof bos);
+	for (size_t i = 0; i < len; i++) {
+		uint32_t id = (unsigned char)text[i];
+		buf_add(ids, &id, sizeof id);
+	}
+	return len && text[0] == '!' ? err_set(e, ERR_IO, "secret/path broke") : buf_done(ids, e);
+}
+
+int serve_decode(const struct serve_service *s, const uint32_t *id, size_t count, struct buf *out,
+		 struct err *e)
+{
+	(void)s;
+	for (size_t i = 0; i < count; i++) {
+		if (id[i] > 255)
+			return err_set(e, ERR_INPUT, "token %u; this model has ids up to 255", id[i]);
+		buf_add_byte(out, (unsigned char)id[i]);
+	}
+	return buf_done(out, e);
+}
+
+uint32_t serve_service_context(const struct serve_service *s) { return s ? 512 : 0; }
+
+const struct digest *serve_service_root(const struct serve_service *s)
+{
+	static const struct digest root;
+	return s ? &root : NULL;
+}
