@@ -60,8 +60,3 @@ int access_scopes_read(const char *list, unsigned *out, struct err *e)
 	return names_read(scopes, "scope", "chat, completions, responses, messages, tokenize", list,
 			  out, e);
 }
-
-struct access_caller access_nobody(void)
-{
-	return (struct access_caller){ .permissions = ACCESS_INFER, .scopes = ACCESS_SCOPES_ALL };
-}

@@ -56,7 +56,8 @@ static int read_all(int fd, const char *path, size_t want, size_t bytes_max, str
 	}
 }
 
-int file_read(const char *path, size_t bytes_max, struct buf *out, struct err *e)
+static int read_file(const char *path, bool secret, size_t bytes_max, struct buf *out,
+		     struct err *e)
 {
 	struct stat st;
 	size_t begin = out->len;
@@ -64,7 +65,12 @@ int file_read(const char *path, size_t bytes_max, struct buf *out, struct err *e
 	if (fd < 0)
 		return fd;
 	int result;
-	if ((uint64_t)st.st_size > bytes_max)
+	if (secret && (st.st_mode & (S_IRWXG | S_IRWXO)))
+		result = err_set(e, ERR_INPUT,
+				 "%s holds a secret, and others than its owner may use it (mode "
+				 "%04o): run `chmod 600 %s`",
+				 path, (unsigned)(st.st_mode & 07777), path);
+	else if ((uint64_t)st.st_size > bytes_max)
 		result = err_set(e, ERR_INPUT, "%s: %lld bytes, the limit is %zu", path,
 				 (long long)st.st_size, bytes_max);
 	else
@@ -75,6 +81,17 @@ int file_read(const char *path, size_t bytes_max, struct buf *out, struct err *e
 	}
 	close(fd);
 	return result;
+}
+
+int file_read(const char *path, size_t bytes_max, struct buf *out, struct err *e)
+{
+	return read_file(path, false, bytes_max, out, e);
+}
+
+int file_read_secret(const char *path, size_t bytes_max, struct buf *out, struct err *e)
+{
+	buf_reserve(out, bytes_max + 1); /* else growing leaves copies behind */
+	return read_file(path, true, bytes_max, out, e);
 }
 
 int file_write_all(int fd, const void *bytes, size_t len, const char *path, struct err *e)

@@ -12,6 +12,10 @@
  * bytes_max. */
 int file_read(const char *path, size_t bytes_max, struct buf *out, struct err *e) MUST_USE;
 
+/* The same of a file that holds a secret: ERR_INPUT, with the chmod that mends it, where others
+ * than its owner may read or write it. out is new, to be wiped. */
+int file_read_secret(const char *path, size_t bytes_max, struct buf *out, struct err *e) MUST_USE;
+
 /* Temporary file beside path, write, fsync, rename, fsync the directory. mode as for open(2). */
 int file_write_durable(const char *path, const void *bytes, size_t len, unsigned mode,
 		       struct err *e) MUST_USE;

@@ -84,8 +84,8 @@ static int read_passphrase(struct cli *c, const char **out)
 	struct buf b = { 0 };
 	*out = NULL;
 	if (c->passphrase_file) {
-		buf_reserve(&b, sizeof c->passphrase);
-		int rc = file_read(c->passphrase_file, sizeof c->passphrase - 1, &b, &c->err);
+		int rc =
+			file_read_secret(c->passphrase_file, sizeof c->passphrase - 1, &b, &c->err);
 		if (rc < 0)
 			buf_wipe(&b);
 		TRY(rc);

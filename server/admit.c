@@ -41,7 +41,7 @@ static int find_caller(struct exchange *x)
 	const struct server_options *o = &x->s->limits;
 	struct head_slice v = x->request.field[HEAD_AUTHORIZATION];
 	if (!o->known) {
-		x->caller = access_nobody();
+		x->caller = access_nobody(NULL);
 		return 1;
 	}
 	if (v.len < 7 || strncasecmp(v.bytes, "Bearer ", 7) != 0)

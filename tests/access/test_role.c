@@ -38,7 +38,7 @@ Test(access_role, a_name_that_is_none_is_refused_with_those_that_are)
 
 Test(access_role, whoever_need_not_say_who_they_are_may_only_ask)
 {
-	struct access_caller nobody = access_nobody();
+	struct access_caller nobody = access_nobody(NULL);
 	cr_expect_eq(nobody.permissions, ACCESS_INFER);
 	cr_expect_str_empty(nobody.id);
 	cr_expect_str_empty(nobody.handle);

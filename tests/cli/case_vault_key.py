@@ -40,6 +40,7 @@ with Home() as h:
     # In a passphrase.
     secret = h.dir / "secret"
     secret.write_text("correct horse\n")
+    secret.chmod(0o600)
     h.run("audit", "rewrap", "--passphrase-file", secret)
     told = h.run("audit", "show", index, "--disclose", status=1).stderr.decode()
     assert "vault.key" in told, told

@@ -20,7 +20,7 @@ static int find_token(void *ctx, const struct digest *token, struct access_calle
 		const char *name = t->name[i];
 		struct digest d = digest_of(name ? name : "", name ? strlen(name) : 0);
 		if (name && memcmp(&d, token, sizeof d) == 0) {
-			*out = access_nobody();
+			*out = access_nobody(NULL);
 			snprintf(out->handle, sizeof out->handle, "token:%s", name);
 			return 1;
 		}
