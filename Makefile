@@ -134,7 +134,7 @@ asan:
 # Criterion crashes at start under ThreadSanitizer: tests/shim stands in. Only rooms whose tests use threads,
 # and not those that only compare bits or permute blocks, in one thread, for many minutes; make tsan TSAN_SLOW=
 # runs them too. Nor one that forks beside threads, which ThreadSanitizer cannot follow.
-THREADED ?= base net signing audit model engine filters flow serve server
+THREADED ?= base net access signing audit model engine filters flow serve server
 TSAN_SLOW ?= chunks_threads_and_sets_give_the_same_bits long_prompts_across_passes_and_splits_give_the_same_bits \
   neighbours_in_the_batch_change_no_bit demo_samples_come_token_for_token length_ends_an_answer_and_the_context_too \
   flow_fork flow_fork_name

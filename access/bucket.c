@@ -1,5 +1,5 @@
-/* Of any stretch of time that lasts T minutes, a bucket of N a minute gives at most N + N T: what it
- * held when the stretch began, and what came in. */
+/* Of any stretch of time that lasts T minutes, a bucket of N a minute gives at most N + N T: what
+ * it held when the stretch began, and what came in. */
 #include "access/bucket.h"
 
 #define ONE 60000000 /* microseconds of a minute: so a rate a minute is one a microsecond */

@@ -1,7 +1,7 @@
 /* What was counted becomes durable: a thread adds to the table of usage, every second and at the
  * end, what has been counted since, in one transaction. Where that fails, it stays in memory, and
- * the next second tries again. The same thread looks at the table of tokens, for what a process made
- * or revoked that died before it could say so. */
+ * the next second tries again. The same thread looks at the table of tokens, for what a process
+ * made or revoked that died before it could say so. */
 #include "access/live.h"
 
 #include <stdio.h>

@@ -124,6 +124,7 @@ def what_was_not_checked_is_not_wrong(h):
     (h.dir / "zip.tar").write_bytes(b"PK\x03\x04" + bytes(600))
     (h.dir / "empty.tar").write_bytes(b"")
     (h.dir / "pw").write_text("secret")
+    (h.dir / "pw").chmod(0o600)
     h.run("key", "new", "--name", "locked", "--passphrase-file", h.dir / "pw", "--quiet")
     with Home() as other:
         other.run("key", "new", "--name", "z", "--models", "*/*", "--quiet")
