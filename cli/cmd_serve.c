@@ -5,6 +5,9 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
+
+#define FILES_WANTED 20000
 
 static struct server *volatile running; /* for the signal handler alone */
 
@@ -60,6 +63,16 @@ static int read_where(struct cli *c, const struct flow *f, struct where *w,
 	return add_listener(c, o, w->admin, true);
 }
 
+/* Connections are descriptors: as many as this process may have. */
+static void raise_files(void)
+{
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur >= FILES_WANTED)
+		return;
+	files.rlim_cur = files.rlim_max < FILES_WANTED ? files.rlim_max : FILES_WANTED;
+	(void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
 static int serve(struct cli *c, struct flow *f, struct serve_host *h)
 {
 	struct server_options o = { .env = &c->env,
@@ -68,6 +81,7 @@ static int serve(struct cli *c, struct flow *f, struct serve_host *h)
 					     cli_value(c, "client-crl") } };
 	struct where where;
 	struct server *s;
+	raise_files();
 	TRY(read_where(c, f, &where, &o));
 	TRY(server_open(&s, h, &o, &c->err));
 	running = s;

@@ -40,9 +40,15 @@ static int parse_address(const char *text, uint16_t port, union address *out, so
 	return 0;
 }
 
+/* What a connection may hold in the kernel beyond what its reader has room for: of a slow one it
+ * does not grow to megabytes. */
+#define UNSENT_BYTES (128 << 10)
+
 static int bind_and_listen(int fd, union address *a, socklen_t len)
 {
-	int on = 1;
+	int on = 1, unsent = UNSENT_BYTES;
+	/* Those that are accepted inherit it. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
 	    bind(fd, &a->any, len) < 0)
 		return -1;

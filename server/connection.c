@@ -6,26 +6,32 @@
 #include <string.h>
 
 #define TICK_MS 100       /* how soon a thread notices that the server cuts its answer off */
+#define SLOW_BYTES_MS 4   /* that a slow line takes in a millisecond */
 #define DOUBT_PING_MS 250 /* while the client of a stream may be gone */
 
+/* Until all is taken. A client that takes a byte now and then would hold a thread, and what it asked
+ * for, for days: with each byte it has only the time more that a slow line needs for it. */
 static int write_all(struct connection *c, const char *bytes, size_t len)
 {
 	struct net *net = &c->s->net;
-	int64_t deadline = 0; /* once the client has stopped taking */
+	int64_t begun = 0; /* to wait for the client */
+	size_t taken = 0;  /* since then */
 	while (len > 0) {
 		ssize_t n = server_wire_send(c, bytes, len);
 		if (n > 0) {
 			bytes += n;
 			len -= (size_t)n;
-			deadline = 0;
+			taken += (size_t)n;
 			continue;
 		}
 		if (n != -EAGAIN && n != -EINTR)
 			return CLIENT_GONE;
 		int64_t now = server_now_ms(c->s);
-		deadline = deadline ? deadline : now + c->s->limits.stall_timeout_ms;
+		taken = begun ? taken : 0;
+		begun = begun ? begun : now;
+		int64_t most = c->s->limits.stall_timeout_ms + (int64_t)(taken / SLOW_BYTES_MS);
 		int rc = net->poll_out(net->ctx, c->fd, TICK_MS);
-		if ((rc < 0 && rc != -EINTR) || now >= deadline || atomic_load(&c->s->aborting))
+		if ((rc < 0 && rc != -EINTR) || now - begun >= most || atomic_load(&c->s->aborting))
 			return CLIENT_GONE;
 	}
 	return 0;

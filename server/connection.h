@@ -5,6 +5,7 @@
 #define SERVER_CONNECTION_H
 
 #include "server/head.h"
+#include "server/link.h"
 #include "server/state.h"
 
 /* Results beside enum err_code. */
@@ -31,6 +32,12 @@ enum connection_place {
 struct connection {
 	struct server *s;
 	struct connection *next_free;
+	struct link by_time; /* in the ring of those with its patience, or of those at work */
+	struct link *ring;   /* that one; NULL: it does not wait */
+	struct link by_kind; /* in a ring of its origin */
+	unsigned kind;       /* enum origin_kind */
+	struct origin *origin;
+	struct origin *asker;             /* whose request is worked on; NULL: none is */
 	uint32_t generation;              /* of the slot: counts its connections */
 	enum connection_place place, was; /* was: before it was claimed */
 	int64_t since_ms;                 /* it waits; for a body: since its first byte */
@@ -39,9 +46,10 @@ struct connection {
 	bool writes;                     /* the handshake waits for room to write */
 	const struct listener *listener; /* that it came by */
 	struct net_peer peer;
-	bool turned_away; /* beyond the limits: its request is answered with 503 */
-	bool at_work;     /* counted in the server's requests */
-	bool shortly;     /* has one of the last places of its address */
+	struct net_peer client; /* of the request: another where a proxy passes it on */
+	bool turned_away;       /* beyond the limits: its request is answered with 503 */
+	bool at_work;           /* counted in the server's requests */
+	bool shortly;           /* has one of the last places of its address */
 	unsigned requests;
 	struct intake *in;      /* NULL until something has been read */
 	struct exchange *asked; /* whose body is coming, or that is being answered; or NULL */

@@ -320,6 +320,8 @@ enum head_result server_head_check(struct head *h, const char *bytes, size_t len
 	return r == HEAD_OK ? HEAD_MORE : r;
 }
 
+void server_head_start(struct head *h) { memset(h, 0, offsetof(struct head, path) + 1); }
+
 bool server_head_keeps_open(const struct head *h)
 {
 	return !h->says_close && (!h->http10 || h->says_keep);

@@ -31,20 +31,23 @@ enum head_field {
 
 enum head_result { HEAD_OK, HEAD_MORE, HEAD_REFUSED };
 
-/* Zero-initialise ({0}) before the first byte. */
+/* Zero-initialise ({0}) before the first byte, or begin with server_head_start. */
 struct head {
 	int status;         /* of a refusal: 400, 405, 411, 413, 414, 415, 417, 431, 501 or 505 */
 	const char *reason; /* of a refusal; static */
 	char method[8];
-	char path[HEAD_TARGET_MAX + 1]; /* decoded once, without the query */
-	struct head_slice query;        /* after the "?", as it was sent */
+	struct head_slice query; /* after the "?", as it was sent */
 	bool http10, has_length, chunked, expects_continue;
 	bool says_close, says_keep; /* options of Connection */
 	uint64_t body_bytes;        /* Content-Length, <= LIMIT_REQUEST_BYTES */
 	struct head_slice field[HEAD_FIELDS];
-	size_t bytes;                /* of the whole head, once it is complete */
-	size_t line, scanned, lines; /* start of the open line; bytes looked at; lines closed */
+	size_t bytes;                   /* of the whole head, once it is complete */
+	size_t line, scanned, lines;    /* start of the open line; bytes looked at; lines closed */
+	char path[HEAD_TARGET_MAX + 1]; /* decoded once, without the query */
 };
+
+/* Zeros, but for what is written later: a head that is never sent touches little memory. */
+void server_head_start(struct head *h);
 
 /* Look at the first len bytes of a connection; called again with the same, longer buffer after
  * HEAD_MORE. A fault is reported with the line that holds it, without waiting for the rest; what

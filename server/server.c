@@ -8,18 +8,35 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+#define CONNECTIONS_USUAL 16384u
+#define CONNECTIONS_MOST 262144u
+#define REQUESTS_MOST 10000u /* a thread each */
+#define OTHER_FILES 200u     /* descriptors for logs, models, and the server itself */
 
 int64_t server_now_ms(const struct server *s) { return env_steady_us(&s->env) / 1000; }
 
 static unsigned or_default(unsigned value, unsigned fallback) { return value ? value : fallback; }
 
+/* Descriptors are for connections, for those that are turned away, and for the rest of us. */
+static unsigned usual_connections(void)
+{
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur < 2 * OTHER_FILES)
+		return 64;
+	rlim_t room = files.rlim_cur - OTHER_FILES;
+	room = room > 2 * SERVER_TURNED_AWAY ? room - SERVER_TURNED_AWAY : room / 2;
+	return room < CONNECTIONS_USUAL ? (unsigned)room : CONNECTIONS_USUAL;
+}
+
 static void set_limits(struct server_options *l, const struct server_options *o)
 {
-	l->connections_max = or_default(o->connections_max, 256);
+	l->connections_max = o->connections_max ? o->connections_max : usual_connections();
 	l->address_connections_max =
 		or_default(o->address_connections_max, l->connections_max - l->connections_max / 8);
-	l->requests_max = or_default(o->requests_max, 64);
+	l->requests_max = or_default(o->requests_max, 256);
 	l->head_timeout_ms = or_default(o->head_timeout_ms, 10000);
 	l->body_timeout_ms = or_default(o->body_timeout_ms, 60000);
 	l->idle_timeout_ms = or_default(o->idle_timeout_ms, 75000);
@@ -33,8 +50,9 @@ static void set_limits(struct server_options *l, const struct server_options *o)
 
 static int open_parts(struct server *s, const struct server_options *o, struct err *e)
 {
-	if (o->connections_max > 10000 || o->requests_max > 10000)
-		return err_set(e, ERR_INPUT, "connections and requests: at most 10000 each");
+	if (o->connections_max > CONNECTIONS_MOST || o->requests_max > REQUESTS_MOST)
+		return err_set(e, ERR_INPUT, "at most %u connections and %u requests at once",
+			       CONNECTIONS_MOST, REQUESTS_MOST);
 	TRY(server_tls_open(s, o, e));
 	TRY(server_listen(s, o, e));
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);

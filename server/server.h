@@ -32,21 +32,25 @@ struct server_options {
 	/* Of the listeners with TLS; copied. A file that changes is read again; what does not fit
 	 * changes nothing, and stderr says why. */
 	struct net_tls_files tls;
-	/* Open connections, of 41 KiB each: beyond it the one that has been idle longest is closed,
-	 * and where none is, the new one gets 503. 0: 256 */
+	/* Open connections. An idle one costs some hundred bytes here, or some KB with TLS, one whose
+	 * head or body is coming 41 KiB. Beyond it one is closed of the origin (an address of IPv4,
+	 * the /64 of one of IPv6) that has most, which of these is missed least: the longest idle;
+	 * and where none is, the new one gets 503. 0: as many as there are descriptors for, at most
+	 * 16,384 */
 	unsigned connections_max;
-	/* Of these from one address. 0: seven eighths, so that another finds room, and a proxy from
-	 * which all come has nearly all */
+	/* Of these from one origin. 0: seven eighths, so that another finds room */
 	unsigned address_connections_max;
-	/* Worked on at once, a thread each, seven eighths of them from one address, of which the last
-	 * eighth for answers of at most 64 tokens; beyond it 503; 0: 64 */
+	/* Worked on at once, a thread each, seven eighths of them for one origin, of which the last
+	 * eighth for answers of at most 64 tokens; beyond it 503; 0: 256 */
 	unsigned requests_max;
-	size_t long_bytes_max;     /* of bodies over 64 KiB that are not read yet; 503; 0: 16 MiB */
-	unsigned head_timeout_ms;  /* wall clock for a whole head; 0: 10,000 */
-	unsigned body_timeout_ms;  /* wall clock for a whole body; 0: 60,000 */
-	unsigned idle_timeout_ms;  /* between two requests of a connection; 0: 75,000 */
-	unsigned stall_timeout_ms; /* a reader that takes nothing for so long is gone; 0: 60,000 */
-	unsigned ping_ms;          /* a comment into a silent stream; 0: 15,000 */
+	size_t long_bytes_max;    /* of bodies over 64 KiB that are not read yet; 503; 0: 16 MiB */
+	unsigned head_timeout_ms; /* wall clock for a whole head; 0: 10,000 */
+	unsigned body_timeout_ms; /* wall clock for a whole body; 0: 60,000 */
+	unsigned idle_timeout_ms; /* between two requests of a connection; 0: 75,000 */
+	/* A reader that lets us wait for so long in all, and for a second more with each 4 KiB that
+	 * it takes meanwhile, is gone; 0: 60,000 */
+	unsigned stall_timeout_ms;
+	unsigned ping_ms;  /* a comment into a silent stream; 0: 15,000 */
 	unsigned drain_ms; /* after a stop: wait so long for running answers, then cut them off; 0:
 			      30,000 */
 	const struct net *net; /* borrowed until server_close; NULL: the system's */

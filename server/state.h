@@ -2,6 +2,7 @@
 #ifndef SERVER_STATE_H
 #define SERVER_STATE_H
 
+#include "server/link.h"
 #include "server/server.h"
 #include "base/limits.h"
 
@@ -23,6 +24,22 @@ struct tls_stamp {
 };
 
 #define SERVER_TLS_FILES 4
+struct origin_key {
+	uint64_t part[3];
+};
+
+/* Whose the connections are (origin.h). */
+struct origins {
+	struct origin **bucket;
+	struct link *having;  /* [most + 1]: those that have so many waiting connections */
+	size_t buckets, most; /* buckets: a power of two */
+	size_t top;           /* none has more */
+	uint64_t seed[2];
+};
+
+/* Connections that wait, by how long they may. */
+enum table_ring { TABLE_HEADS, TABLE_BODIES, TABLE_IDLE, TABLE_CLOSING, TABLE_RINGS };
+
 struct server_tls {
 	char *file[SERVER_TLS_FILES]; /* certificate, key, client CA and CRL; NULL: none */
 	pthread_mutex_t lock;         /* of what follows */
@@ -47,8 +64,11 @@ struct server {
 	atomic_size_t held;   /* bytes of long bodies */
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t ended; /* the last worker */
-	struct connection *slot, *free; /* [slots] */
-	unsigned slots;
+	struct connection *slot, *free; /* [slots], of which the first `used` ever were */
+	unsigned slots, used;
+	unsigned intakes; /* allocated */
+	struct link ring[TABLE_RINGS], work;
+	struct origins origins;
 	unsigned open, requests;   /* connections, and those whose request is worked on */
 	unsigned workers, waiting; /* threads, and those of them that wait for an event */
 };

@@ -5,8 +5,14 @@
  *
  * Descriptors are watched with EPOLLONESHOT, and the watch is set again whenever a connection is
  * put back. An event carries the slot and its generation, for by the time a thread looks at it the
- * connection may have been claimed for its deadline, or be another. */
+ * connection may have been claimed for its deadline, or be another.
+ *
+ * Nothing here walks all connections, of which there may be ten thousands. What waits stands in two
+ * rings: one of those with the same patience, the first to come first, which is that of the nearest
+ * deadline; and one of its origin (origin.h), from which a place is taken when there is none. One
+ * whose request is worked on stands in the ring of those alone. */
 #include "server/table.h"
+#include "server/origin.h"
 #include "server/request.h"
 #include "server/wire.h"
 
@@ -40,119 +46,147 @@ void server_table_let_go(struct server *s, size_t *held)
 	*held = 0;
 }
 
+/* Beyond connections_max there is room for those that are to be told so, and for the operator. */
+static unsigned slots_for(unsigned connections)
+{
+	return connections + (connections < SERVER_TURNED_AWAY ? connections : SERVER_TURNED_AWAY) +
+	       SERVER_OPERATORS;
+}
+
 int server_table_open(struct server *s, struct err *e)
 {
-	s->slots = 2 * s->limits.connections_max;
-	s->slot = calloc(s->slots, sizeof *s->slot);
+	unsigned slots = slots_for(s->limits.connections_max);
+	for (int i = 0; i < TABLE_RINGS; i++)
+		link_init(&s->ring[i]);
+	link_init(&s->work);
+	TRY(server_origins_open(s, slots, e));
+	s->slot = calloc(slots, sizeof *s->slot);
 	if (!s->slot)
-		return err_set(e, ERR_NOMEM, "out of memory for %u connections", s->slots);
-	for (unsigned i = s->slots; i-- > 0;) {
-		struct connection *c = &s->slot[i];
-		c->s = s;
-		pthread_mutex_init(&c->lock, NULL);
-		c->next_free = s->free;
-		s->free = c;
-	}
+		return err_set(e, ERR_NOMEM, "out of memory for %u connections", slots);
+	s->slots = slots;
 	return 0;
 }
 
 /* ---- with the lock held ---- */
 
+/* A slot that is free; NULL: there is none. Those that were never used cost no memory. */
+static struct connection *free_slot(struct server *s)
+{
+	struct connection *c = s->free;
+	if (c || s->used == s->slots)
+		return c;
+	c = &s->slot[s->used++];
+	c->s = s;
+	pthread_mutex_init(&c->lock, NULL);
+	link_init(&c->by_time);
+	link_init(&c->by_kind);
+	s->free = c;
+	return c;
+}
+
 static void end_request(struct connection *c)
 {
-	c->s->requests -= c->at_work;
+	struct server *s = c->s;
+	if (!c->at_work)
+		return;
 	c->at_work = false;
+	s->requests -= !c->listener->admin;
+	c->asker->at_work--;
+	server_origin_give_back(s, c->asker);
+	c->asker = NULL;
+}
+
+static void leave_rings(struct connection *c)
+{
+	link_remove(&c->by_time);
+	c->ring = NULL;
+	server_origin_leave(c);
+}
+
+static void let_intake_go(struct connection *c)
+{
+	c->s->intakes -= c->in != NULL;
+	free(c->in);
+	c->in = NULL;
 }
 
 static void drop(struct connection *c)
 {
 	struct server *s = c->s;
 	end_request(c);
+	leave_rings(c);
 	server_request_drop(c);
 	server_wire_close(c, c->place == CONNECTION_WAITS_FOR_REQUEST);
-	free(c->in);
-	c->in = NULL;
+	let_intake_go(c);
 	c->place = CONNECTION_FREE;
 	c->generation++;
 	c->next_free = s->free;
 	s->free = c;
 	s->open--;
+	c->origin->open--;
+	server_origin_give_back(s, c->origin);
 }
 
-static void put(struct connection *c, enum connection_place place)
+static enum table_ring ring_of(enum connection_place place)
+{
+	switch (place) {
+	case CONNECTION_WAITS_FOR_BODY:
+		return TABLE_BODIES;
+	case CONNECTION_WAITS_FOR_REQUEST:
+		return TABLE_IDLE;
+	case CONNECTION_CLOSING:
+		return TABLE_CLOSING;
+	default:
+		return TABLE_HEADS;
+	}
+}
+
+/* A ring is in order of time as long as one that is put back with its time keeps its place. */
+static void wait_in_rings(struct connection *c, bool anew)
+{
+	struct link *ring = &c->s->ring[ring_of(c->place)];
+	bool between = c->place == CONNECTION_WAITS_FOR_REQUEST || c->place == CONNECTION_CLOSING;
+	bool begun = has_begun(c) || c->place == CONNECTION_WAITS_FOR_BODY;
+	if (anew || c->ring != ring) {
+		link_remove(&c->by_time);
+		link_append(ring, &c->by_time);
+		c->ring = ring;
+	}
+	server_origin_wait(c, between ? ORIGIN_BETWEEN : begun ? ORIGIN_BEGUN : ORIGIN_SILENT);
+}
+
+static void put(struct connection *c, enum connection_place place, bool anew)
 {
 	bool writes = place == CONNECTION_SHAKES_HANDS && c->writes;
 	struct epoll_event event = { (writes ? EPOLLOUT : EPOLLIN) | EPOLLONESHOT,
 				     { .u64 = key_of(c) } };
+	if (c->at_work)
+		link_remove(&c->by_time);
 	end_request(c);
 	c->place = place;
+	wait_in_rings(c, anew);
 	if (epoll_ctl(c->s->epoll_fd, EPOLL_CTL_MOD, c->fd, &event) < 0)
 		drop(c);
 }
 
-static bool is_from(const struct connection *c, const struct net_peer *peer)
+/* Drop the one that is missed least. */
+static bool make_room(struct server *s, struct origin *o, bool asks)
 {
-	return !peer || memcmp(&c->peer, peer, sizeof *peer) == 0;
-}
-
-/* How little a connection is missed when another needs its place: 0 is not at all, NEEDED is too
- * much. One that has just come gets a moment to say what it wants, unless the other has said it. */
-#define NEEDED 3
-static int need_of(const struct connection *c, int64_t now, bool asks)
-{
-	bool spared = !asks && now - c->since_ms < SERVER_MOMENT_MS;
-	switch (c->place) {
-	case CONNECTION_WAITS_FOR_REQUEST:
-	case CONNECTION_CLOSING:
-		return 0;
-	case CONNECTION_SHAKES_HANDS:
-	case CONNECTION_WAITS_FOR_HEAD:
-		return spared ? NEEDED : has_begun(c) ? 2 : 1;
-	case CONNECTION_WAITS_FOR_BODY:
-		return spared ? NEEDED : 2;
-	default:
-		return NEEDED;
-	}
-}
-
-/* Drop the one that is needed least, and of those the one that waits for longest. peer: from there
- * alone; asks: for one that has sent a whole request. */
-static bool make_room(struct server *s, const struct net_peer *peer, bool asks)
-{
-	struct connection *best = NULL;
-	int64_t now = server_now_ms(s);
-	int least = NEEDED;
-	for (unsigned i = 0; i < s->slots; i++) {
-		struct connection *c = &s->slot[i];
-		int need = need_of(c, now, asks);
-		if (!is_from(c, peer) || need > least || need == NEEDED)
-			continue;
-		if (need < least || c->since_ms < best->since_ms)
-			best = c;
-		least = need;
-	}
-	if (best)
-		drop(best);
-	return best != NULL;
-}
-
-static unsigned count_from(const struct server *s, const struct net_peer *peer)
-{
-	unsigned n = 0;
-	for (unsigned i = 0; i < s->slots; i++)
-		n += s->slot[i].place != CONNECTION_FREE && is_from(&s->slot[i], peer);
-	return n;
+	struct connection *c = server_origin_least(s, o, ORIGIN_BETWEEN, asks);
+	if (!c)
+		return false;
+	drop(c);
+	return true;
 }
 
 /* Whether there is room for `more` connections, perhaps after another was dropped. */
-static bool has_room(struct server *s, const struct net_peer *peer, unsigned more, bool asks)
+static bool has_room(struct server *s, struct origin *o, unsigned more, bool asks)
 {
-	const struct server_options *o = &s->limits;
-	bool own_limit = o->address_connections_max < o->connections_max;
-	if (own_limit && count_from(s, peer) + more > o->address_connections_max &&
-	    !make_room(s, peer, asks))
+	const struct server_options *l = &s->limits;
+	bool own_limit = l->address_connections_max < l->connections_max && !o->trusted;
+	if (own_limit && o->open + more > l->address_connections_max && !make_room(s, o, asks))
 		return false;
-	return s->open + more <= o->connections_max || make_room(s, NULL, asks);
+	return s->open + more <= l->connections_max || make_room(s, NULL, asks);
 }
 
 struct connection *server_table_claim(struct server *s, uint64_t key)
@@ -169,41 +203,71 @@ struct connection *server_table_claim(struct server *s, uint64_t key)
 
 void server_table_close(struct server *s)
 {
-	for (unsigned i = 0; s->slot && i < s->slots; i++) {
+	for (unsigned i = 0; i < s->used; i++) {
 		if (s->slot[i].place != CONNECTION_FREE)
 			drop(&s->slot[i]);
 		pthread_mutex_destroy(&s->slot[i].lock);
 	}
 	free(s->slot);
+	server_origins_close(s);
+}
+
+static void begin_connection(struct connection *c, const struct listener *l, int fd,
+			     const struct net_peer *peer, struct origin *o)
+{
+	c->s->free = c->next_free;
+	c->s->open++;
+	o->open++;
+	c->origin = o;
+	c->fd = fd;
+	c->listener = l;
+	c->peer = c->client = *peer;
+	c->place = l->tls ? CONNECTION_SHAKES_HANDS : CONNECTION_WAITS_FOR_HEAD;
+	c->since_ms = server_now_ms(c->s);
+	c->requests = 0;
+	c->ended = c->gone = c->answering = false;
+	c->probed = 0;
+	c->ping = NULL;
+	wait_in_rings(c, true);
+}
+
+static bool has_slot(const struct server *s, const struct listener *l)
+{
+	return s->open < (l->admin ? s->slots : s->slots - SERVER_OPERATORS);
+}
+
+/* With the lock held. */
+static bool add(struct server *s, const struct listener *l, int fd, const struct net_peer *peer)
+{
+	const struct origin_key key = server_origin_of(peer);
+	struct origin *o = server_origin_get(s, &key);
+	if (!o)
+		return false;
+	o->held++; /* what is dropped for it may be its own */
+	bool room = l->admin || has_room(s, o, 1, false);
+	if (!has_slot(s, l))
+		(void)make_room(s, NULL, true);
+	o->held--;
+	struct connection *c = has_slot(s, l) ? free_slot(s) : NULL;
+	struct epoll_event event = { EPOLLIN | EPOLLONESHOT, { .u64 = c ? key_of(c) : 0 } };
+	if (!c || epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+		server_origin_give_back(s, o);
+		return false;
+	}
+	begin_connection(c, l, fd, peer, o);
+	c->turned_away = !room;
+	return true;
 }
 
 void server_table_add(struct server *s, const struct listener *l, int fd,
 		      const struct net_peer *peer)
 {
 	pthread_mutex_lock(&s->lock);
-	bool room = has_room(s, peer, 1, false);
-	if (!s->free)
-		(void)make_room(s, NULL, true);
-	struct connection *c = s->free;
-	struct epoll_event event = { EPOLLIN | EPOLLONESHOT, { .u64 = c ? key_of(c) : 0 } };
-	bool ok = c && epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
-	if (ok) {
-		s->free = c->next_free;
-		s->open++;
-		c->fd = fd;
-		c->listener = l;
-		c->peer = *peer;
-		c->place = l->tls ? CONNECTION_SHAKES_HANDS : CONNECTION_WAITS_FOR_HEAD;
-		c->since_ms = server_now_ms(s);
-		c->requests = 0;
-		c->turned_away = !room;
-		c->ended = c->gone = c->answering = false;
-		c->probed = 0;
-		c->ping = NULL;
-	}
+	bool ok = add(s, l, fd, peer);
 	pthread_mutex_unlock(&s->lock);
-	if (!ok)
-		s->net.close(s->net.ctx, fd);
+	if (ok)
+		return;
+	s->net.close(s->net.ctx, fd);
 }
 
 bool server_table_make_room(struct server *s)
@@ -233,38 +297,55 @@ static int64_t patience_ms(const struct connection *c)
 	}
 }
 
+/* The first of a ring that is overdue and not claimed, or NULL. */
+static struct connection *late_in(struct link *ring, int64_t now, bool aborting)
+{
+	for (struct link *l = ring->next; l != ring; l = l->next) {
+		struct connection *c = link_member(struct connection, by_time, l);
+		if (!waits(c))
+			continue;
+		return aborting || now - c->since_ms >= patience_ms(c) ? c : NULL;
+	}
+	return NULL;
+}
+
 struct connection *server_table_overdue(struct server *s)
 {
 	bool aborting = atomic_load(&s->aborting);
 	int64_t now = server_now_ms(s);
-	struct connection *late = NULL;
+	struct connection *late = NULL, *c;
 	pthread_mutex_lock(&s->lock);
-	for (unsigned i = 0; i < s->slots && !late; i++) {
-		struct connection *c = &s->slot[i];
-		if (!waits(c) || (!aborting && now - c->since_ms < patience_ms(c)))
-			continue;
-		if (has_begun(c) && !aborting &&
-		    (c->place == CONNECTION_WAITS_FOR_HEAD ||
-		     c->place == CONNECTION_WAITS_FOR_BODY)) {
-			c->was = c->place;
-			c->place = CONNECTION_CLAIMED;
-			late = c;
-		} else {
-			drop(c);
+	for (int i = 0; i < TABLE_RINGS && !late; i++) {
+		while (!late && (c = late_in(&s->ring[i], now, aborting)) != NULL) {
+			if (has_begun(c) && !aborting && (i == TABLE_HEADS || i == TABLE_BODIES)) {
+				c->was = c->place;
+				c->place = CONNECTION_CLAIMED;
+				late = c;
+			} else {
+				drop(c);
+			}
 		}
 	}
 	pthread_mutex_unlock(&s->lock);
 	return late;
 }
 
+/* Drop those of a ring that have not begun a request. */
+static void drop_idle(struct link *ring)
+{
+	for (struct link *l = ring->next, *next; l != ring; l = next) {
+		struct connection *c = link_member(struct connection, by_time, l);
+		next = l->next;
+		if (waits(c) && !has_begun(c))
+			drop(c);
+	}
+}
+
 bool server_table_drain(struct server *s)
 {
 	pthread_mutex_lock(&s->lock);
-	for (unsigned i = 0; i < s->slots; i++) {
-		struct connection *c = &s->slot[i];
-		if (waits(c) && c->place != CONNECTION_CLOSING && !has_begun(c))
-			drop(c);
-	}
+	drop_idle(&s->ring[TABLE_IDLE]);
+	drop_idle(&s->ring[TABLE_HEADS]);
 	bool none = s->open == 0;
 	pthread_mutex_unlock(&s->lock);
 	return none;
@@ -273,28 +354,16 @@ bool server_table_drain(struct server *s)
 void server_table_look(struct server *s)
 {
 	pthread_mutex_lock(&s->lock);
-	for (unsigned i = 0; i < s->slots; i++)
-		if (s->slot[i].place == CONNECTION_CLAIMED)
-			server_connection_look(&s->slot[i]);
+	for (struct link *l = s->work.next; l != &s->work; l = l->next)
+		server_connection_look(link_member(struct connection, by_time, l));
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* How many of c's address are worked on. Not counted while that decides nothing. */
-static unsigned count_at_work(const struct connection *c, unsigned least)
-{
-	const struct server *s = c->s;
-	unsigned n = 0;
-	for (unsigned i = 0; i < s->slots && s->requests >= least; i++)
-		n += s->slot[i].at_work && is_from(&s->slot[i], &c->peer);
-	return n;
-}
-
-/* Of what is worked on at once an eighth is for others than the address that has all of the rest,
- * and another eighth for what that address asks shortly. */
+/* Of what is worked on at once an eighth is for others than the origin that has all of the rest,
+ * and another eighth for what that origin asks shortly. The operator's own is not counted. */
 static bool has_share(struct connection *c)
 {
-	unsigned all = c->s->limits.requests_max, eighth = all / 8;
-	unsigned n = count_at_work(c, all - 2 * eighth);
+	unsigned all = c->s->limits.requests_max, eighth = all / 8, n = c->asker->at_work;
 	c->shortly = eighth && n >= all - 2 * eighth;
 	return n < all - eighth;
 }
@@ -303,39 +372,81 @@ bool server_table_take_in(struct connection *c)
 {
 	pthread_mutex_lock(&c->s->lock);
 	if (c->turned_away)
-		c->turned_away = !has_room(c->s, &c->peer, 0, true);
+		c->turned_away = !has_room(c->s, c->origin, 0, true);
 	pthread_mutex_unlock(&c->s->lock);
 	return !c->turned_away;
+}
+
+/* With the lock held. */
+static bool begin_request(struct connection *c)
+{
+	struct server *s = c->s;
+	const struct origin_key key = server_origin_of(&c->client);
+	bool counts = !c->listener->admin;
+	c->shortly = false;
+	c->asker = server_origin_get(s, &key);
+	if (!c->asker)
+		return false;
+	if (counts && (s->requests >= s->limits.requests_max || !has_share(c))) {
+		server_origin_give_back(s, c->asker);
+		c->asker = NULL;
+		return false;
+	}
+	c->at_work = true;
+	c->asker->at_work++;
+	s->requests += counts;
+	leave_rings(c);
+	link_append(&s->work, &c->by_time);
+	return true;
 }
 
 bool server_table_begin_request(struct connection *c, bool *alone)
 {
 	struct server *s = c->s;
 	pthread_mutex_lock(&s->lock);
-	c->at_work = s->requests < s->limits.requests_max && has_share(c);
-	s->requests += c->at_work;
+	bool ok = begin_request(c);
 	*alone = s->waiting == 0;
-	bool ok = c->at_work;
 	pthread_mutex_unlock(&s->lock);
 	return ok;
+}
+
+struct intake *server_table_intake(struct connection *c)
+{
+	struct server *s = c->s;
+	struct intake *in = malloc(sizeof *in);
+	if (!in)
+		return NULL;
+	pthread_mutex_lock(&s->lock);
+	if (s->intakes >= SERVER_INTAKES + s->limits.requests_max) {
+		struct connection *other = server_origin_least(s, NULL, ORIGIN_BEGUN, true);
+		if (other && other != c) {
+			drop(other);
+		}
+	}
+	s->intakes++;
+	pthread_mutex_unlock(&s->lock);
+	in->have = 0;
+	server_head_start(&in->head);
+	return in;
 }
 
 void server_table_put(struct connection *c, enum connection_place place)
 {
 	struct server *s = c->s;
-	bool another = place != c->was;
+	bool anew = place != c->was || place == CONNECTION_WAITS_FOR_REQUEST;
 	if (place != CONNECTION_WAITS_FOR_BODY)
 		server_request_drop(c);
-	if (place == CONNECTION_WAITS_FOR_REQUEST) { /* the buffer stays with the connection */
-		c->in->have = 0;
-		c->in->head = (struct head){ 0 };
+	if (place == CONNECTION_WAITS_FOR_REQUEST) {
 		c->answering = false;
 		c->probed = 0;
 	}
 	pthread_mutex_lock(&s->lock);
-	if (another || place == CONNECTION_WAITS_FOR_REQUEST)
+	if (place == CONNECTION_WAITS_FOR_REQUEST || place == CONNECTION_CLOSING ||
+	    (place == CONNECTION_WAITS_FOR_HEAD && !has_begun(c)))
+		let_intake_go(c); /* an idle one costs little */
+	if (anew)
 		c->since_ms = server_now_ms(s);
-	put(c, place);
+	put(c, place, anew);
 	pthread_mutex_unlock(&s->lock);
 }
 

@@ -10,10 +10,13 @@
 
 /* Of one connection: a client that has more begins another. */
 #define SERVER_REQUESTS_EACH 1000u
-#define SERVER_MOMENT_MS 250    /* that a new connection has for its first words */
-#define SERVER_SHORT_TOKENS 64u /* of answers for which the last places of an address are */
-#define SERVER_CLOSING_MS 2000  /* for the client to end first: a reset could eat our last bytes */
-#define SERVER_STOPPING_MS 2000 /* of a server that stops, for the rest of a head or a body */
+#define SERVER_TURNED_AWAY 1024u /* most connections beyond connections_max, to be told so */
+#define SERVER_OPERATORS 16u     /* and for the operator */
+#define SERVER_INTAKES 2048u     /* heads and bodies that are coming at once, of 41 KiB each */
+#define SERVER_MOMENT_MS 250     /* that a new connection has for its first words */
+#define SERVER_SHORT_TOKENS 64u  /* of answers for which the last places of an address are */
+#define SERVER_CLOSING_MS 2000   /* for the client to end first: a reset could eat our last bytes */
+#define SERVER_STOPPING_MS 2000  /* of a server that stops, for the rest of a head or a body */
 
 int server_table_open(struct server *s, struct err *e) MUST_USE;
 
@@ -21,7 +24,7 @@ int server_table_open(struct server *s, struct err *e) MUST_USE;
 void server_table_close(struct server *s);
 
 /* A new connection, waiting for a head. It takes fd. Beyond the limits another that is of no use
- * is dropped for it, or it will be turned away; beyond twice connections_max it is closed. */
+ * is dropped for it, or it will be turned away; where the table is full it is closed. */
 void server_table_add(struct server *s, const struct listener *l, int fd,
 		      const struct net_peer *peer);
 
@@ -51,6 +54,10 @@ bool server_table_take_in(struct connection *c);
 #define SERVER_BODY_SMALL KIB(64)
 bool server_table_hold(struct server *s, size_t *held, size_t bytes);
 void server_table_let_go(struct server *s, size_t *held);
+
+/* What a head is read into; to c->in. Where there are too many of them, one that has begun and has
+ * not come to its end is dropped, of the origin that has most. NULL: out of memory. */
+struct intake *server_table_intake(struct connection *c);
 
 /* Count the request of a claimed connection as worked on, until it is put back or dropped. False:
  * there are requests_max already. *alone: no other worker waits for an event. */

@@ -171,16 +171,6 @@ static bool shake_hands(struct connection *c)
 	}
 }
 
-static struct intake *new_intake(void)
-{
-	struct intake *in = malloc(sizeof *in);
-	if (in) {
-		in->have = 0;
-		in->head = (struct head){ 0 };
-	}
-	return in;
-}
-
 static void serve_event(struct connection *c)
 {
 	if (c->was == CONNECTION_SHAKES_HANDS && !shake_hands(c))
@@ -193,7 +183,7 @@ static void serve_event(struct connection *c)
 		take_body(c);
 		return;
 	}
-	c->in = c->in ? c->in : new_intake();
+	c->in = c->in ? c->in : server_table_intake(c);
 	if (!c->in) {
 		server_worker_refuse(c, 503, "out of memory");
 		return;
