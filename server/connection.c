@@ -9,8 +9,8 @@
 #define SLOW_BYTES_MS 4   /* that a slow line takes in a millisecond */
 #define DOUBT_PING_MS 250 /* while the client of a stream may be gone */
 
-/* Until all is taken. A client that takes a byte now and then would hold a thread, and what it asked
- * for, for days: with each byte it has only the time more that a slow line needs for it. */
+/* Until all is taken. A client that takes a byte now and then would hold a thread, and what it
+ * asked for, for days: with each byte it has only the time more that a slow line needs for it. */
 static int write_all(struct connection *c, const char *bytes, size_t len)
 {
 	struct net *net = &c->s->net;

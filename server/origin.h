@@ -1,6 +1,6 @@
 /* Private: whose the connections are. All of an origin share its places: an address of IPv4, the
- * /64 of one of IPv6 (a household or a machine has that many), a local user, or, for requests, who a
- * token stands for. With the server's lock held. */
+ * /64 of one of IPv6 (a household or a machine has that many), a local user, or, for requests, who
+ * a token stands for. With the server's lock held. */
 #ifndef SERVER_ORIGIN_H
 #define SERVER_ORIGIN_H
 
