@@ -118,6 +118,8 @@ struct access_caller {
 	char handle[64];            /* printable; goes into the record of an answer; or "" */
 	unsigned permissions;       /* of enum access_permission */
 	unsigned scopes;            /* of enum access_scope */
+	bool names_subjects;        /* its requests may say who the person is that asks */
+	char subject[40];           /* handle of the one person whose token it is; "": nobody's */
 	struct access_token *token; /* until access_close; NULL: nothing is counted */
 };
 

@@ -170,6 +170,28 @@ int audit_key_create(struct audit_log *log, struct store_tx *tx, struct vault_ke
 			   k->id, k->key, e);
 }
 
+/* The key of all handles, made at its first use. */
+static int handle_key(struct audit_log *log, struct vault_key *k, struct err *e)
+{
+	struct store_tx *tx;
+	int rc;
+
+	strcpy(k->id, VAULT_HANDLE_KEY);
+	TRY(store_read(log->keys, &tx, e));
+	rc = audit_key_load(log, tx, k->id, k->key, e);
+	store_end(tx);
+	if (rc != ERR_NOTFOUND)
+		return rc;
+	TRY(store_write(log->keys, &tx, e));
+	rc = audit_key_load(log, tx, k->id, k->key, e); /* another may have made it meanwhile */
+	if (rc == ERR_NOTFOUND)
+		rc = audit_key_create(log, tx, k, e);
+	if (rc == 0)
+		rc = store_commit(tx, e);
+	store_end(tx);
+	return rc;
+}
+
 /* HMAC-SHA-256 of what and name, by a key of keys.db: without that row nobody can say whose it is.
  */
 int audit_vault_handle(struct audit_log *log, const char *what, const char *name,
@@ -177,26 +199,19 @@ int audit_vault_handle(struct audit_log *log, const char *what, const char *name
 {
 	struct vault_key *k = sodium_malloc(sizeof *k);
 	crypto_auth_hmacsha256_state s;
-	struct store_tx *tx = NULL;
 	uint8_t mac[32];
-	int rc;
+	int rc = k ? 0 : err_set(e, ERR_NOMEM, "out of guarded memory");
 
-	TRY_OUT(k ? store_write(log->keys, &tx, e)
-		  : err_set(e, ERR_NOMEM, "out of guarded memory"));
-	strcpy(k->id, VAULT_HANDLE_KEY);
-	rc = audit_key_load(log, tx, k->id, k->key, e);
-	if (rc == ERR_NOTFOUND)
-		rc = audit_key_create(log, tx, k, e);
-	TRY_OUT(rc);
-	TRY_OUT(store_commit(tx, e));
-	crypto_auth_hmacsha256_init(&s, k->key, sizeof k->key);
-	crypto_auth_hmacsha256_update(&s, (const uint8_t *)what, strlen(what) + 1);
-	crypto_auth_hmacsha256_update(&s, (const uint8_t *)name, strlen(name));
-	crypto_auth_hmacsha256_final(&s, mac);
-	memcpy(out, "handle:", 7);
-	text_hex(mac, 16, out + 7);
-out:
-	store_end(tx);
+	if (rc == 0)
+		rc = handle_key(log, k, e);
+	if (rc == 0) {
+		crypto_auth_hmacsha256_init(&s, k->key, sizeof k->key);
+		crypto_auth_hmacsha256_update(&s, (const uint8_t *)what, strlen(what) + 1);
+		crypto_auth_hmacsha256_update(&s, (const uint8_t *)name, strlen(name));
+		crypto_auth_hmacsha256_final(&s, mac);
+		memcpy(out, "handle:", 7);
+		text_hex(mac, 16, out + 7);
+	}
 	sodium_free(k); /* wipes; NULL is fine */
 	return rc;
 }

@@ -218,17 +218,21 @@ int cmd_audit_replay(struct cli *c)
 
 int cmd_audit_erase(struct cli *c)
 {
-	struct flow *f;
+	struct flow_erase q = { .subject = cli_value(c, "subject"),
+				.look_only = cli_has(c, "dry-run") };
 	json_t *report = NULL;
-	const char *ground, *actor;
-	uint64_t index;
-	TRY(index_operand(c, &index));
-	TRY(cli_need(c, "ground", &ground));
-	TRY(cli_need(c, "actor", &actor));
-	if (!c->yes)
-		return err_set(&c->err, ERR_USAGE, "erasing cannot be undone: add --yes");
-	TRY(cli_open(c, false, &f));
-	int rc = flow_audit_erase(f, index, ground, actor, &report, &c->err);
+	struct flow *f;
+	TRY(q.subject ? cli_operands(c, 0, 0) : index_operand(c, &q.index));
+	if (!q.subject && q.look_only)
+		return err_set(&c->err, ERR_USAGE, "--dry-run: only with --subject");
+	if (!q.look_only) {
+		TRY(cli_need(c, "ground", &q.ground));
+		TRY(cli_need(c, "actor", &q.actor));
+		if (!c->yes)
+			return err_set(&c->err, ERR_USAGE, "erasing cannot be undone: add --yes");
+	}
+	TRY(cli_open(c, q.look_only, &f));
+	int rc = flow_audit_erase(f, &q, &report, &c->err);
 	flow_close(f);
 	return rc < 0 ? rc : cli_print(c, report);
 }

@@ -1,5 +1,6 @@
 /* hallmark fork */
 #include "cli/cli.h"
+#include "flow/fork.h"
 
 #include <string.h>
 

@@ -1,5 +1,6 @@
 /* hallmark release */
 #include "cli/cli.h"
+#include "flow/fork.h"
 #include "serve/serve.h"
 
 #include <string.h>

@@ -78,7 +78,8 @@ static int serve(struct cli *c, struct flow *f, struct serve_host *h)
 	struct server_options o = { .env = &c->env,
 				    .tls = { cli_value(c, "tls-cert"), cli_value(c, "tls-key"),
 					     cli_value(c, "client-ca"),
-					     cli_value(c, "client-crl") } };
+					     cli_value(c, "client-crl") },
+				    .subject_header = cli_value(c, "subject-header") };
 	struct where where;
 	struct server *s;
 	raise_files();

@@ -3,6 +3,7 @@
  * candidates bounds the chance of one false accusation. What is registered cannot stop an audit: a
  * candidate that is gone, damaged or of no use is named and left out. */
 #include "base/machine.h"
+#include "flow/fork.h"
 #include "flow/fork_audit.h"
 #include "flow/fork_cache.h"
 

@@ -1,6 +1,7 @@
 /* Forks looked at without an accusation: two models compared, the statistic's calibration, the tree
  * of what is registered. */
 #include "flow/fork_adapter.h"
+#include "flow/fork.h"
 #include "flow/fork_cache.h"
 #include "flow/fork_findings.h"
 #include "base/machine.h"

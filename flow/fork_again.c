@@ -3,6 +3,7 @@
  * after is left alone, and a result that stays the same is no new entry. A subject whose files are
  * gone is compared by its kept sketch, with what the entry says that its card declared. */
 #include "flow/fork_audit.h"
+#include "flow/fork.h"
 #include "flow/fork_cache.h"
 
 #include <stdlib.h>

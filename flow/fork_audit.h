@@ -4,6 +4,7 @@
 #define FLOW_FORK_AUDIT_H
 
 #include "flow/fork_findings.h"
+#include "flow/fork.h"
 #include "base/progress.h"
 #include "flow/fork_model.h"
 #include "forks/mix.h"

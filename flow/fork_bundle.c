@@ -10,6 +10,7 @@
  * comparisons.jsonl; the page follows from the report; and the receipt is signed by the log's key.
  * It lies in HOME/forks/audits/INDEX, INDEX being the entry's. */
 #include "flow/fork_bundle.h"
+#include "flow/fork.h"
 #include "flow/home.h"
 #include "flow/page.h"
 

@@ -2,6 +2,7 @@
  * every number of it computed again from the models at hand. What the registry says of lineage may
  * have grown since, and is not computed again. */
 #include "base/text.h"
+#include "flow/fork.h"
 #include "flow/fork_bundle.h"
 #include "flow/home.h"
 

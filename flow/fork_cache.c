@@ -6,6 +6,7 @@
  * A file that is torn, renamed or of another version reads as if it were not there, and is made
  * again. Each writer has a name of its own until it renames, and all write the same bytes. */
 #include "flow/fork_cache.h"
+#include "flow/fork.h"
 #include "base/file.h"
 #include "base/machine.h"
 

@@ -1,6 +1,7 @@
 /* What a fork declares (its card and files) beside what its weights say; contradictions become
  * findings. What each kind means: docs/formats.md, "findings". */
 #include "flow/fork_findings.h"
+#include "flow/fork.h"
 #include "base/decimal.h"
 #include "base/text.h"
 

@@ -6,6 +6,7 @@
 #define FLOW_FORK_FINDINGS_H
 
 #include "flow/flow.h"
+#include "flow/fork.h"
 #include "flow/fork_facts.h"
 #include "forks/forks.h"
 

@@ -2,6 +2,7 @@
  * alone, so that comparing needs no right to write, and whoever has the report can check the digest
  * that the entry has of it. */
 #include "base/check.h"
+#include "flow/fork.h"
 #include "flow/fork_audit.h"
 #include "flow/fork_bundle.h"
 

@@ -2,6 +2,7 @@
  * those that have to be made, one model open at a time. A candidate that fails is named and left
  * out, whatever it is that fails: nothing registered ends an audit. */
 #include "flow/fork_audit.h"
+#include "flow/fork.h"
 #include "flow/fork_cache.h"
 
 #include <math.h>

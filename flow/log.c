@@ -1,4 +1,5 @@
 /* The log's verbs: verify, list, show, prove, check offline, erase. */
+#include "audit/subject.h"
 #include "audit/whole.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -329,14 +330,41 @@ int flow_audit_check(const char *receipt_path, const char *vkey, json_t **report
 	return rc;
 }
 
-int flow_audit_erase(struct flow *f, uint64_t index, const char *ground, const char *actor,
-		     json_t **report, struct err *e)
+static bool is_handle(const char *name)
+{
+	return strlen(name) == AUDIT_HANDLE_ROOM - 1 && memcmp(name, "handle:", 7) == 0 &&
+	       strspn(name + 7, "0123456789abcdef") == AUDIT_HANDLE_ROOM - 8;
+}
+
+static int erase_subject(struct flow *f, const struct flow_erase *q, json_t **report, struct err *e)
+{
+	char handle[AUDIT_HANDLE_ROOM];
+	struct audit_receipt receipt;
+	uint64_t count;
+	if (is_handle(q->subject))
+		memcpy(handle, q->subject, sizeof handle);
+	else
+		TRY(audit_subject_handle(f->log, q->subject, handle, e));
+	TRY(audit_subject_count(f->log, handle, &count, e));
+	if (!q->look_only) {
+		TRY(flow_start(f, e));
+		TRY(audit_vault_erase(f->log, handle, 0, q->ground, q->actor, &receipt, e));
+	}
+	*report = json_pack("{s:s,s:I}", "subject", handle, "records", (json_int_t)count);
+	if (!q->look_only && *report)
+		json_object_set_new(*report, "index", json_integer((json_int_t)receipt.index));
+	return json_ok(*report, e);
+}
+
+int flow_audit_erase(struct flow *f, const struct flow_erase *q, json_t **report, struct err *e)
 {
 	struct audit_receipt receipt;
+	if (q->subject)
+		return erase_subject(f, q, report, e);
 	TRY(flow_start(f, e));
-	TRY(audit_vault_erase(f->log, NULL, index, ground, actor, &receipt, e));
+	TRY(audit_vault_erase(f->log, NULL, q->index, q->ground, q->actor, &receipt, e));
 	/* Who asked, and why in words, is the next entry's. */
-	*report = json_pack("{s:I,s:I,s:I}", "erased", (json_int_t)index, "index",
+	*report = json_pack("{s:I,s:I,s:I}", "erased", (json_int_t)q->index, "index",
 			    (json_int_t)receipt.index, "operator", (json_int_t)receipt.index + 1);
 	return json_ok(*report, e);
 }

@@ -203,6 +203,16 @@ static void set_caller(struct serve_chat *c, const struct serve_caller *by)
 	c->facts = by->facts;
 }
 
+/* A person's name becomes a handle before anything else is done with it. */
+static int set_subject(struct serve_chat *c, const struct serve_caller *by, struct err *e)
+{
+	if (by && by->person)
+		snprintf(c->subject, sizeof c->subject, "%s", by->person);
+	else if (by && by->subject)
+		return audit_subject_handle(flow_log(c->service->flow), by->subject, c->subject, e);
+	return 0;
+}
+
 /* The last places are for answers that end soon. */
 static int check_size(const struct serve_chat *c, const struct serve_caller *by, struct err *e)
 {
@@ -222,6 +232,7 @@ static int admit(struct serve_chat *c, const struct serve_caller *by, struct err
 {
 	TRY(complete(c, e));
 	TRY(check_size(c, by, e));
+	TRY(set_subject(c, by, e));
 	TRY(name_chat(c, e));
 	int rc = begin(c, e);
 	if (rc < 0)

@@ -3,6 +3,7 @@
 #ifndef SERVE_CHAT_H
 #define SERVE_CHAT_H
 
+#include "audit/subject.h"
 #include "serve/completion.h"
 #include "serve/decision.h"
 #include "serve/measures.h"
@@ -27,8 +28,9 @@ struct serve_chat {
 	struct serve_service *service;
 	struct serve_chat_given given;
 	struct api_request request;
-	struct digest body_digest;    /* of the request as received */
-	char client[128], share[128]; /* "": unknown; share: of the answerer's places */
+	struct digest body_digest;       /* of the request as received */
+	char client[128], share[128];    /* "": unknown; share: of the answerer's places */
+	char subject[AUDIT_HANDLE_ROOM]; /* of the person who asks; "": unknown */
 	char id[160], record[96];
 	uint64_t n; /* the record's number */
 	int64_t created_us;

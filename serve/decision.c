@@ -227,7 +227,7 @@ static void add_request(const struct decision *d, struct decision_fields *f)
 {
 	const struct answer_facts *a = &d->answer;
 	bool ids = d->model.knows_ids;
-	add(f, "subject", json_null());
+	add(f, "subject", text_or_null(d->subject));
 	add(f, "client", text_or_null(d->client));
 	add(f, "request_bytes_digest", digest_or_null(d->body_digest));
 	add(f, "prompt_ids_digest", ids ? ids_digest(a->prompt, a->prompt_count) : json_null());

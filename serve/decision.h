@@ -14,7 +14,7 @@ struct decision_choice {
 
 /* Everything is borrowed but what says otherwise; zero and NULL: absent. */
 struct decision {
-	const char *client;               /* "": unknown */
+	const char *client, *subject;     /* "": unknown; subject: a handle */
 	const struct digest *body_digest; /* of the request as received */
 	const struct api_request *asked;
 	const json_t *from_model; /* names of sampling fields that the model's files decided */

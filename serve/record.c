@@ -143,6 +143,7 @@ int serve_record_decide(struct serve_chat *c, struct err *e)
 	const struct serve_service *s = c->service;
 	struct decision *d = &c->decision;
 	*d = (struct decision){ .client = c->client,
+				.subject = c->subject,
 				.body_digest = body_digest(c),
 				.asked = &c->request,
 				.from_model = c->from_model,
@@ -198,6 +199,7 @@ static int append_decision(struct serve_chat *c, const struct decision_fields *f
 				  .field = f->field,
 				  .field_count = f->count,
 				  .outcome = c->decision.outcome,
+				  .subject = c->subject[0] ? c->subject : NULL,
 				  .retained = retained };
 	if (c->decision.bundle) {
 		digest_text(c->decision.bundle, bundle);

@@ -100,6 +100,8 @@ struct serve_facts {
 /* Who asks; NULL and 0 where nothing is known. */
 struct serve_caller {
 	const char *handle;   /* printable; goes into the record */
+	const char *subject;  /* the name of the person who asks, or NULL; goes nowhere as it is */
+	const char *person;   /* or that person's handle already, which counts; or NULL */
 	const char *share;    /* who has no handle shares the engine's places by it: an address */
 	uint32_t tokens_most; /* no more may be asked for, few places being left; 0: any number */
 	/* Whether it may use the model of that name; one that it may not is not there for it. NULL:

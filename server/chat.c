@@ -4,6 +4,7 @@
 #include "server/answers.h"
 #include "server/request.h"
 #include "server/routes.h"
+#include "server/subject.h"
 #include "server/table.h"
 #include "base/limits.h"
 #include "serve/serve.h"
@@ -124,9 +125,12 @@ static void cancel(void *arg) { serve_chat_cancel(arg); }
 static int open_chat(struct chat *c)
 {
 	struct exchange *x = c->x;
-	char address[INET6_ADDRSTRLEN] = "";
+	char address[INET6_ADDRSTRLEN] = "", subject[SUBJECT_ROOM];
+	TRY(server_subject_read(x, subject, &c->err));
 	inet_ntop(AF_INET6, x->c->peer.address, address, sizeof address);
 	struct serve_caller by = { .handle = x->caller.handle[0] ? x->caller.handle : NULL,
+				   .subject = subject[0] ? subject : NULL,
+				   .person = x->caller.subject[0] ? x->caller.subject : NULL,
 				   .share = address,
 				   .tokens_most = x->c->shortly ? SERVER_SHORT_TOKENS : 0 };
 	server_connection_await(x->c, NULL, NULL);

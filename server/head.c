@@ -326,3 +326,29 @@ bool server_head_keeps_open(const struct head *h)
 {
 	return !h->says_close && (!h->http10 || h->says_keep);
 }
+
+unsigned server_head_find(const struct head *h, const char *bytes, const char *name,
+			  struct head_slice *out)
+{
+	const char *end = bytes + h->bytes, *at = memchr(bytes, '\n', h->bytes);
+	size_t len = strlen(name);
+	unsigned found = 0;
+	*out = (struct head_slice){ 0 };
+	while (at && ++at < end) {
+		const char *next = memchr(at, '\n', (size_t)(end - at));
+		if (!next)
+			break;
+		if ((size_t)(next - at) > len && at[len] == ':' &&
+		    strncasecmp(at, name, len) == 0) {
+			const char *value = at + len + 1, *last = next - 1; /* at the CR */
+			while (value < last && (*value == ' ' || *value == '\t'))
+				value++;
+			while (last > value && (last[-1] == ' ' || last[-1] == '\t'))
+				last--;
+			*out = (struct head_slice){ value, (size_t)(last - value) };
+			found++;
+		}
+		at = next;
+	}
+	return found;
+}

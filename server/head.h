@@ -55,6 +55,11 @@ void server_head_start(struct head *h);
  * HEAD_BYTES_MAX. Source: RFC 9112. */
 enum head_result server_head_check(struct head *h, const char *bytes, size_t len);
 
+/* How often a field of this name, in any case, stands in an accepted head of these bytes; *out is
+ * the last. */
+unsigned server_head_find(const struct head *h, const char *bytes, const char *name,
+			  struct head_slice *out);
+
 /* Whether the client would send another request on this connection. */
 bool server_head_keeps_open(const struct head *h);
 

@@ -1,6 +1,7 @@
 #include "server/server.h"
 #include "server/listen.h"
 #include "server/loop.h"
+#include "server/subject.h"
 #include "server/table.h"
 #include "server/tls.h"
 #include "base/limits.h"
@@ -44,12 +45,18 @@ static void set_limits(struct server_options *l, const struct server_options *o)
 	l->stall_timeout_ms = or_default(o->stall_timeout_ms, 60000);
 	l->ping_ms = or_default(o->ping_ms, 15000);
 	l->drain_ms = or_default(o->drain_ms, 30000);
+	l->subject_header = o->subject_header;
 	l->known = o->known;
 	l->known_ctx = o->known_ctx;
 }
 
 static int open_parts(struct server *s, const struct server_options *o, struct err *e)
 {
+	if (o->subject_header && !server_subject_header_ok(o->subject_header))
+		return err_set(e, ERR_INPUT,
+			       "the field that names persons: \"%.60s\" is no field of a request "
+			       "that is free for that (X-Forwarded-User is)",
+			       o->subject_header);
 	if (o->connections_max > CONNECTIONS_MOST || o->requests_max > REQUESTS_MOST)
 		return err_set(e, ERR_INPUT, "at most %u connections and %u requests at once",
 			       CONNECTIONS_MOST, REQUESTS_MOST);

@@ -53,6 +53,9 @@ struct server_options {
 	unsigned ping_ms;  /* a comment into a silent stream; 0: 15,000 */
 	unsigned drain_ms; /* after a stop: wait so long for running answers, then cut them off; 0:
 			      30,000 */
+	/* The field of a request that names the person who asks, where the caller may name one; NULL:
+	 * none. Borrowed until server_close. */
+	const char *subject_header;
 	const struct net *net; /* borrowed until server_close; NULL: the system's */
 	const struct env *env; /* borrowed until server_close; NULL: the system's */
 

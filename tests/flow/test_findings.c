@@ -1,6 +1,7 @@
 /* What a card says beside what was measured, as a table: no honest card is contradicted, and each kind
  * of finding has a case that it is for. */
 #include "base/file.h"
+#include "flow/fork.h"
 #include "base/limits.h"
 #include "flow/fork_findings.h"
 

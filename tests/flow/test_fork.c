@@ -1,6 +1,7 @@
 /* Fork audits: suspects against registered releases, what a card declares beside what the weights say,
  * and the edges that follow. */
 #include "support.h"
+#include "flow/fork.h"
 
 #include "base/file.h"
 #include "base/text.h"

@@ -1,5 +1,6 @@
 /* The bundle of an audit: what it holds is checked, and its numbers are computed again. */
 #include "support.h"
+#include "flow/fork.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 /* Who descends from whom, whatever came here first and whatever is audited first. */
 #include "support.h"
+#include "flow/fork.h"
 
 #include <stdlib.h>
 #include <string.h>

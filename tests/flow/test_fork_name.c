@@ -1,6 +1,7 @@
 /* One content has one name: what a fork audit calls the suspect is the root that publishing it gives, so that
  * the edges of the registry meet. */
 #include "support.h"
+#include "flow/fork.h"
 
 #include "base/source.h"
 #include "signing/release.h"

@@ -1,6 +1,7 @@
 /* What an audit says of several relatives: ranked by evidence, one parent, ancestors, siblings; and
  * of what cannot be compared. */
 #include "support.h"
+#include "flow/fork.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 /* A package is read where it lies: no copy is made, wherever temporary files would go. */
 #include "support.h"
+#include "flow/fork.h"
 
 #include <stdlib.h>
 

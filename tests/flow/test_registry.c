@@ -1,5 +1,6 @@
 /* The registry's verbs, and its rebuilding from the log. */
 #include "support.h"
+#include "flow/fork.h"
 
 #include "flow/home.h"
 

@@ -128,6 +128,65 @@ Test(serve_chat, who_asks_is_recorded_by_the_handle_alone_and_shares_by_what_is_
 	}
 }
 
+Test(serve_chat, a_person_is_recorded_by_a_handle_and_sealed_under_a_key_of_their_own)
+{
+	static const char body[] = "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}";
+	static const struct serve_caller by[] = { { .subject = "alice" },
+						  { .subject = "alice", .handle = "other" },
+						  { .subject = "bob" },
+						  { .person = "handle:00112233445566778899aabbccddeeff", .subject = "bob" },
+						  { 0 } };
+	char subject[5][64];
+	uint64_t count;
+	struct err e = { 0 };
+	for (size_t i = 0; i < 5; i++) {
+		struct serve_chat *c;
+		struct said x = { 0 };
+		cr_assert_eq(serve_chat_open(&c, at.host, API_CHAT, body, strlen(body), &by[i], &e), 0, "%s", e.text);
+		said_run(&x, c);
+		serve_chat_close(c);
+		snprintf(subject[i], sizeof subject[i], "%s", served_field(&at, "subject"));
+		said_free(&x);
+	}
+	cr_expect_str_eq(subject[0], subject[1], "the person, whoever passes them on");
+	cr_expect_str_neq(subject[0], subject[2]);
+	cr_expect(!strstr(subject[0], "alice"));
+	cr_expect_str_eq(subject[3], "\"handle:00112233445566778899aabbccddeeff\"");
+	cr_expect_str_eq(subject[4], "null");
+	char handle[AUDIT_HANDLE_ROOM];
+	cr_assert_eq(audit_subject_handle(at.flow->log, "alice", handle, &e), 0);
+	cr_assert_eq(audit_subject_count(at.flow->log, handle, &count, &e), 0);
+	cr_expect_eq(count, 2);
+	/* Their records are erased, others' are not. */
+	struct flow_erase q = { .subject = "alice", .ground = "request", .actor = "dpo" };
+	json_t *report = NULL, *gone = NULL;
+	cr_assert_eq(flow_audit_erase(at.flow, &q, &report, &e), 0, "%s", e.text);
+	cr_expect_eq(json_integer_value(json_object_get(report, "records")), 2);
+	cr_expect_eq(audit_subject_count(at.flow->log, handle, &count, &e), 0);
+	cr_expect_eq(count, 0);
+	uint64_t last = audit_log_size(at.flow->log) - 3; /* before the erasure and who asked for it */
+	cr_expect_eq(audit_vault_read(at.flow->log, last, &gone, &e), 0);
+	json_decref(gone);
+	cr_expect_eq(audit_vault_read(at.flow->log, last - 4, &gone, &e), ERR_NOTFOUND);
+	cr_expect_eq(audit_vault_read(at.flow->log, last - 3, &gone, &e), ERR_NOTFOUND);
+	json_decref(report);
+	cr_expect_eq(flow_audit_erase(at.flow, &q, &report, &e), ERR_NOTFOUND, "there is nothing more");
+}
+
+Test(serve_chat, a_name_that_is_none_is_refused_before_anything_is_recorded)
+{
+	static const char body[] = "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}";
+	static const char *const bad[] = { "", "a\nb", "a\x7f", "\xff", "\xc0\x80" };
+	uint64_t size = audit_log_size(at.flow->log);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		struct serve_chat *c = NULL;
+		struct err e = { 0 };
+		struct serve_caller by = { .subject = bad[i] };
+		cr_expect_eq(serve_chat_open(&c, at.host, API_CHAT, body, strlen(body), &by, &e), ERR_INPUT, "%zu", i);
+	}
+	cr_expect_eq(audit_log_size(at.flow->log), size);
+}
+
 Test(serve_chat, few_places_are_for_answers_that_say_how_short_they_are)
 {
 	static const struct {
