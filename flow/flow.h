@@ -87,8 +87,8 @@ int flow_audit_proof_line(struct flow *f, uint64_t index, struct buf *out, struc
  * detail}. */
 int flow_audit_check(const char *receipt_path, const char *vkey, json_t **report,
 		     struct err *e) MUST_USE;
-/* Erase what the vault holds of an entry: {erased, index, operator}; or of a person, by the name that
- * requests gave or by its handle: {subject: the handle, records, index}. ERR_NOTFOUND: nothing. */
+/* Erase what the vault holds of an entry: {erased, index, operator}; or of a person, by the name
+ * that requests gave or by its handle: {subject: the handle, records, index}. ERR_NOTFOUND. */
 struct flow_erase {
 	const char *subject; /* NULL: the entry `index` */
 	uint64_t index;

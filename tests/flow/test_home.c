@@ -399,7 +399,8 @@ Test(flow_home, folder_of_version_0_is_brought_up_with_all_it_held)
 	cr_expect_str_eq(text_of(json_object_get(item_of(report, "entries", 0), "entry"), "type"),
 			 "lost");
 	json_decref(report);
-	expect(0, flow_audit_erase(at.flow, &(struct flow_erase){ .index = 16, .ground = "ground", .actor = "actor" }, &report, &e));
+	struct flow_erase erase = { .index = 16, .ground = "ground", .actor = "actor" };
+	expect(0, flow_audit_erase(at.flow, &erase, &report, &e));
 	json_decref(report);
 	expect(ERR_NOTFOUND, flow_audit_show(at.flow, 16, true, &report, &e));
 	fixture_close(&at);

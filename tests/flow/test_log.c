@@ -368,12 +368,18 @@ Test(flow_log, what_is_no_receipt_fails_and_what_cannot_be_checked_is_an_error)
 
 /* ---- erasing ---- */
 
+static int erase(uint64_t index, const char *ground, const char *actor, json_t **report, struct err *e)
+{
+	struct flow_erase q = { .index = index, .ground = ground, .actor = actor };
+	return flow_audit_erase(at.flow, &q, report, e);
+}
+
 Test(flow_log, erasing_takes_the_content_and_keeps_the_proof)
 {
 	json_t *report, *shown;
 	struct err e = { 0 };
 	uint64_t kept = fixture_secret(&at, "what may stay");
-	expect(0, flow_audit_erase(at.flow, &(struct flow_erase){ .index = secret, .ground = "request of the person", .actor = "clerk" }, &report, &e));
+	expect(0, erase(secret, "request of the person", "clerk", &report, &e));
 	cr_expect_eq(number_of(report, "erased"), (long long)secret);
 	cr_expect_eq(number_of(report, "index"), 5);
 	json_decref(report);
@@ -396,7 +402,7 @@ Test(flow_log, the_erasure_states_its_ground_and_actor_to_those_who_may_see)
 {
 	json_t *report, *shown;
 	struct err e = { 0 };
-	expect(0, flow_audit_erase(at.flow, &(struct flow_erase){ .index = secret, .ground = "request of the person", .actor = "clerk" }, &report, &e));
+	expect(0, erase(secret, "request of the person", "clerk", &report, &e));
 	expect(0, flow_audit_show(at.flow, (uint64_t)number_of(report, "index"), true, &shown, &e));
 	const json_t *entry = json_object_get(shown, "entry"),
 		     *body = json_object_get(entry, "body");
@@ -419,11 +425,11 @@ Test(flow_log, there_is_nothing_to_erase_twice_or_in_a_clear_record)
 {
 	json_t *report;
 	struct err e = { 0 };
-	expect(0, flow_audit_erase(at.flow, &(struct flow_erase){ .index = secret, .ground = "g", .actor = "a" }, &report, &e));
+	expect(0, erase(secret, "g", "a", &report, &e));
 	json_decref(report);
-	expect(ERR_NOTFOUND, flow_audit_erase(at.flow, &(struct flow_erase){ .index = secret, .ground = "g", .actor = "a" }, &report, &e));
-	expect(ERR_NOTFOUND, flow_audit_erase(at.flow, &(struct flow_erase){ .index = 2, .ground = "g", .actor = "a" }, &report, &e));
-	expect(ERR_NOTFOUND, flow_audit_erase(at.flow, &(struct flow_erase){ .index = 1000, .ground = "g", .actor = "a" }, &report, &e));
+	expect(ERR_NOTFOUND, erase(secret, "g", "a", &report, &e));
+	expect(ERR_NOTFOUND, erase(2, "g", "a", &report, &e));
+	expect(ERR_NOTFOUND, erase(1000, "g", "a", &report, &e));
 }
 
 Test(flow_log, an_erasure_in_a_new_process_is_preceded_by_its_start)
@@ -432,7 +438,7 @@ Test(flow_log, an_erasure_in_a_new_process_is_preceded_by_its_start)
 	struct err e = { 0 };
 	fixture_close(&at); /* 4: stop */
 	fixture_open(&at);
-	expect(0, flow_audit_erase(at.flow, &(struct flow_erase){ .index = secret, .ground = "g", .actor = "a" }, &report, &e));
+	expect(0, erase(secret, "g", "a", &report, &e));
 	cr_expect_eq(number_of(report, "index"), 6);
 	json_decref(report);
 	expect(0, flow_audit_list(at.flow, 5, 1, &report, &e));
