@@ -66,9 +66,9 @@ class Home:
 
 
 class Server:
-    """`hallmark serve` on a free port; the model is called m."""
+    """`hallmark serve` on a free port; the model is called m. addresses: of all TCP listeners."""
 
-    def __init__(self, home, ref, *args, env=None):
+    def __init__(self, home, ref, *args, env=None, listen="127.0.0.1:0"):
         self.log = open(home.dir / "server.log", "w+b")
         self.process = subprocess.Popen(
             [
@@ -78,7 +78,7 @@ class Server:
                 "--name",
                 "m",
                 "--listen",
-                "127.0.0.1:0",
+                listen,
                 "--quiet",
                 *map(str, args),
             ],
@@ -86,16 +86,16 @@ class Server:
             stderr=self.log,
         )
         for _ in range(600):
-            found = re.search(
-                rb"listening on http://(\S+)", pathlib.Path(self.log.name).read_bytes()
-            )
-            if found or self.process.poll() is not None:
+            log = pathlib.Path(self.log.name).read_bytes()
+            found = re.findall(rb"listening on https?://(\S+)\n", log)
+            if len(found) > listen.count(",") or self.process.poll() is not None:
                 break
             time.sleep(0.05)
         if not found:
             self.process.kill()
             raise ServerEnded(self.process.wait(), pathlib.Path(self.log.name).read_text())
-        self.address = found.group(1).decode()
+        self.addresses = [f.decode() for f in found]
+        self.address = self.addresses[0]
 
     def __enter__(self):
         return self
