@@ -76,6 +76,7 @@ static void raise_files(void)
 static int serve(struct cli *c, struct flow *f, struct serve_host *h)
 {
 	struct server_options o = { .env = &c->env,
+				    .cors = cli_value(c, "cors"),
 				    .tls = { cli_value(c, "tls-cert"), cli_value(c, "tls-key"),
 					     cli_value(c, "client-ca"),
 					     cli_value(c, "client-crl") },

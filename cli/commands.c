@@ -274,6 +274,7 @@ const struct cli_command cli_commands[] = {
 	    { "policy", "FILE,..", "policy or bundle of all models, or one for each" },
 	    { "listen", "ADDRESS,..",
 	      "HOST:PORT or unix:PATH (default 127.0.0.1:8080; port 0 picks one)" },
+	    { "cors", "ORIGIN,..", "pages of these origins may ask and read answers; *: of any" },
 	    { "admin", "SOCKET",
 	      "Unix socket for the operator (default HOME/admin.sock), or none" },
 	    { "tls-cert", "FILE", "speak TLS: certificate chain in PEM, read again when it changes" },

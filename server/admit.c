@@ -1,6 +1,7 @@
 /* What the head of a request alone decides: whether there is such a route, whether its caller may
  * use it, the method, the type of the body. */
 #include "server/answers.h"
+#include "server/cors.h"
 #include "server/routes.h"
 #include "base/text.h"
 
@@ -126,10 +127,15 @@ static int refuse_by_head(struct exchange *x, int status)
 	return 1;
 }
 
+/* An answer has gone out. */
+static int said(int rc) { return rc < 0 ? rc : 1; }
+
 int server_route_admit(struct exchange *x)
 {
 	x->route = find_route(x->request.path, x->c->listener->admin);
 	x->rest = x->route ? x->request.path + strlen(x->route->path) : "";
+	if (server_cors_asks(x))
+		return said(server_cors_answer(x));
 	int status = x->route ? check_caller(x) : 404;
 	bool ok = status == 0 && is_method_taken(x) && !x->route->lacks &&
 		  (strcmp(x->request.method, "POST") != 0 || is_json(x->request.field[HEAD_TYPE]));

@@ -223,6 +223,8 @@ static const struct {
 	[HEAD_AUTHORIZATION] = { "Authorization", NULL, false },
 	[HEAD_TYPE] = { "Content-Type", NULL, false },
 	[HEAD_ORIGIN] = { "Origin", NULL, false },
+	[HEAD_ASKS_METHOD] = { "Access-Control-Request-Method", NULL, false },
+	[HEAD_ASKS_FIELDS] = { "Access-Control-Request-Headers", NULL, false },
 	[HEAD_TRANSFER] = { "Transfer-Encoding", NULL, false },
 	[HEAD_EXPECT] = { "Expect", NULL, false },
 	[HEAD_ENCODING] = { "Content-Encoding", NULL, false },

@@ -22,6 +22,8 @@ enum head_field {
 	HEAD_AUTHORIZATION,
 	HEAD_TYPE,
 	HEAD_ORIGIN,
+	HEAD_ASKS_METHOD, /* these two: of a page's question before its request */
+	HEAD_ASKS_FIELDS,
 	HEAD_TRANSFER,
 	HEAD_EXPECT,
 	HEAD_ENCODING,

@@ -1,3 +1,4 @@
+#include "server/cors.h"
 #include "server/routes.h"
 #include "base/limits.h"
 
@@ -9,6 +10,7 @@ static const struct {
 	const char *phrase;
 } phrases[] = {
 	{ 200, "OK" },
+	{ 204, "No Content" },
 	{ 400, "Bad Request" },
 	{ 401, "Unauthorized" },
 	{ 403, "Forbidden" },
@@ -66,7 +68,8 @@ static void add_head(struct buf *out, const struct server *s, const struct respo
 	add_date(out, s);
 	if (connection)
 		add_field(out, "Connection", connection);
-	add_field(out, "Content-Type", r->type);
+	if (r->type)
+		add_field(out, "Content-Type", r->type);
 	buf_add_text(out, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
 	if (r->status == 503)
 		buf_add_text(out, "Retry-After: 1\r\n");
@@ -85,6 +88,7 @@ static void start(struct exchange *x, const struct response *r)
 	x->keeps = x->keeps && !ended && !server_connection_has_more(x->c);
 	const char *keep = x->request.http10 ? "keep-alive" : NULL;
 	add_head(&x->out, x->s, r, x->keeps ? keep : "close");
+	server_cors_add(x, &x->out);
 }
 
 /* What has gathered in x->out. */
@@ -104,7 +108,9 @@ int server_respond_whole(struct exchange *x, const struct response *r, const str
 	if (body->failed)
 		return ERR_NOMEM;
 	start(x, r);
-	buf_printf(&x->out, "Content-Length: %zu\r\n\r\n", body->len);
+	if (r->status != 204)
+		buf_printf(&x->out, "Content-Length: %zu\r\n", body->len);
+	buf_add_text(&x->out, "\r\n");
 	if (small && !silent)
 		buf_add(&x->out, body->bytes, body->len);
 	TRY(flush(x));

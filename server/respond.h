@@ -36,7 +36,7 @@ struct exchange {
 
 struct response {
 	int status;
-	const char *type;         /* Content-Type */
+	const char *type;         /* Content-Type; NULL: there is no body */
 	const char *const *field; /* name, value, ..., NULL: further fields; may be NULL */
 };
 

@@ -1,5 +1,6 @@
 #include "server/server.h"
 #include "server/listen.h"
+#include "server/cors.h"
 #include "server/loop.h"
 #include "server/subject.h"
 #include "server/table.h"
@@ -46,6 +47,7 @@ static void set_limits(struct server_options *l, const struct server_options *o)
 	l->ping_ms = or_default(o->ping_ms, 15000);
 	l->drain_ms = or_default(o->drain_ms, 30000);
 	l->subject_header = o->subject_header;
+	l->cors = o->cors;
 	l->known = o->known;
 	l->known_ctx = o->known_ctx;
 }
@@ -60,6 +62,7 @@ static int open_parts(struct server *s, const struct server_options *o, struct e
 	if (o->connections_max > CONNECTIONS_MOST || o->requests_max > REQUESTS_MOST)
 		return err_set(e, ERR_INPUT, "at most %u connections and %u requests at once",
 			       CONNECTIONS_MOST, REQUESTS_MOST);
+	TRY(server_cors_check(o->cors, e));
 	TRY(server_tls_open(s, o, e));
 	TRY(server_listen(s, o, e));
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);

@@ -56,6 +56,9 @@ struct server_options {
 	/* The field of a request that names the person who asks, where the caller may name one; NULL:
 	 * none. Borrowed until server_close. */
 	const char *subject_header;
+	/* Origins whose pages may read answers, with commas between them, or "*"; borrowed until
+	 * server_close; NULL: none (CORS). */
+	const char *cors;
 	const struct net *net; /* borrowed until server_close; NULL: the system's */
 	const struct env *env; /* borrowed until server_close; NULL: the system's */
 
@@ -68,7 +71,7 @@ struct server_options {
 
 /* Bind and listen; nothing is answered before server_run. The host is borrowed until
  * server_close. ERR_DENIED: strangers could come, and no token is asked for. ERR_CONFLICT: the port
- * or the socket is in use. ERR_INPUT: malformed address. */
+ * or the socket is in use. ERR_INPUT: malformed address or origin. */
 int server_open(struct server **out, struct serve_host *host, const struct server_options *o,
 		struct err *e) MUST_USE;
 

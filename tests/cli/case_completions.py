@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
+# peer: openai
 # peer: tokenizers
 """Texts continued without a chat template, as OpenAI's older API has it: filtered, recorded, replayed."""
 
 import http.client, json, os, sys
 
 sys.path.insert(0, os.path.dirname(__file__))
-from client import Home, MODEL, POLICY, Server
+from client import Home, MODEL, Server
 
 
 def ask(s, path, body, method="POST", **headers):
@@ -224,19 +225,64 @@ def check_tokens(s, known):
     assert refused[0] == 400 and refused[2]["error"]["param"] == "tokens", refused
 
 
+def check_cors(s):
+    mine = {"Origin": "https://app.example"}
+    asks = {**mine, "Access-Control-Request-Method": "POST"}
+    asks["Access-Control-Request-Headers"] = "authorization"
+    status, head, _ = ask(s, "/v1/completions", "", "OPTIONS", **asks)
+    assert status == 204 and head["access-control-allow-origin"] == mine["Origin"], head
+    assert head["access-control-allow-headers"] == "authorization", head
+    for body in ({"model": "m", "prompt": "x", "max_tokens": 1, "stream": True}, {}):
+        status, head, _ = ask(s, "/v1/completions", body, **mine)
+        assert status == (200 if body else 400), status
+        assert head["access-control-allow-origin"] == mine["Origin"] and head["vary"] == "Origin", head
+    asks["Origin"] = "https://other.example"
+    status, head, _ = ask(s, "/v1/completions", "", "OPTIONS", **asks)
+    assert status == 403 and "access-control-allow-origin" not in head, head
+
+
+def check_stock_client(s):
+    """OpenAI's own library, for the shapes that it knows."""
+    from openai import BadRequestError, NotFoundError
+
+    client = OpenAI(base_url=f"http://{s.address}/v1", api_key="none", max_retries=0)
+    model = client.models.retrieve("m")
+    assert model.owned_by == "hallmark" and model.root.startswith("sha256:"), model
+    assert [m.id for m in client.models.list()] == ["m"]
+    made = dict(model="m", prompt="An overdraft is", temperature=0, max_tokens=8, logprobs=2)
+    whole = client.completions.create(**made)
+    choice = whole.choices[0]
+    assert whole.usage.completion_tokens == 8 and choice.finish_reason == "length", whole
+    assert len(choice.logprobs.tokens) == len(choice.logprobs.text_offset) == 8, choice
+    text = "".join(c.choices[0].text for c in client.completions.create(stream=True, **made))
+    assert text == choice.text, (text, choice)
+    for wrong, call in (
+        (NotFoundError, lambda: client.embeddings.create(model="m", input="x")),
+        (NotFoundError, lambda: client.images.generate(model="m", prompt="x")),
+        (BadRequestError, lambda: client.completions.create(model="m", prompt=["a", "b"])),
+    ):
+        try:
+            raise SystemExit(f"taken: {call()}")
+        except wrong as e:
+            assert e.body["code"].startswith("unsupported"), e.body
+
+
 try:
+    from openai import OpenAI
     from tokenizers import Tokenizer
 except ImportError:
-    print("skipped: tokenizers is not installed")
+    print("skipped: openai or tokenizers is not installed")
     sys.exit(77)
 KNOWN = Tokenizer.from_file(str(MODEL / "tokenizer.json"))
 IDS = {t: KNOWN.encode(t).ids for t in TEXTS[:3]}
 with Home() as h:
     h.publish(h.model())
-    with Server(h, "hallmark/fernbank-demo") as s:
+    with Server(h, "hallmark/fernbank-demo", "--cors", "https://app.example") as s:
+        check_cors(s)
         recorded = check_answers(s)
         check_refusals(s)
         check_tokens(s, KNOWN)
+        check_stock_client(s)
         entries = h.json("audit", "verify")["size"]
         tokenize(s, {"prompt": "x"})
         assert h.json("audit", "verify")["size"] == entries, "nothing is recorded"
