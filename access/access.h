@@ -84,7 +84,7 @@ int access_token_find(struct store *s, const char *which, struct access_grant *o
 		      struct err *e) MUST_USE;
 int access_token_revoke(struct store *s, const char *id, int64_t now_us, bool told,
 			struct err *e) MUST_USE;
-/* {tokens: [grants, with used_tokens]}, those made first first. */
+/* {tokens: [grants, with used_tokens]}, in the order of their last changes. */
 int access_token_list(struct store *s, json_t **report, struct err *e) MUST_USE;
 /* {usage: [{hour, token, name, model, requests, prompt_tokens, cached_tokens, completion_tokens,
  * refused}]} of hours that begin in [from_us, to_us). */

@@ -5,6 +5,10 @@
 	{                                                                    \
 		"key", "FILE", "trust this public key instead of trust.toml" \
 	}
+#define AS_OPTION                                                              \
+	{                                                                      \
+		"as", "NAME", "who acts (default: this user); the log gets a handle" \
+	}
 #define SEED_OPTION                                     \
 	{                                               \
 		"seed", "N", "seed of the permutations" \
@@ -309,6 +313,54 @@ const struct cli_command cli_commands[] = {
 	  { "hallmark run ./model \"Hello\" --unsigned",
 	    "hallmark run acme/bank --policy policy.toml" },
 	  cmd_run },
+
+	{ "token",
+	  "new",
+	  "",
+	  "make a token for a client of `serve`; its secret is shown once (logged)",
+	  { { "name", "NAME", "what it is called; one token in use has the name (required)" },
+	    { "role", "NAMES", "of user, auditor, monitor, operator, admin (required)" },
+	    { "scopes", "NAMES",
+	      "of chat, completions, responses, messages, tokenize (default: all)" },
+	    { "models", "NAMES", "models it may ask (default: all)" },
+	    { "policy", "NAME", "name or digest of the policy under which alone it may ask" },
+	    { "expires", "DATE", "when it ends, like 2027-12-31" },
+	    { "requests-per-minute", "N", "and as many at once" },
+	    { "tokens-per-minute", "N", "prompt and completion tokens" },
+	    { "tokens-per-day", "N", "of UTC" },
+	    { "budget", "N", "tokens in all" },
+	    { "streams", "N", "answers at once" },
+	    { "out", "FILE", "write the secret there (mode 0600) instead of showing it" },
+	    AS_OPTION,
+	    { "reason", "TEXT", "why; for the log" } },
+	  { "hallmark token new --name app --role user --scopes chat --requests-per-minute 60",
+	    "hallmark token new --name ops --role operator,auditor --out ops.token" },
+	  cmd_token_new },
+	{ "token",
+	  "list",
+	  "",
+	  "tokens, what they may do and have used",
+	  { { 0 } },
+	  { "hallmark token list", "hallmark token list --json" },
+	  cmd_token_list },
+	{ "token",
+	  "revoke",
+	  "ID|NAME",
+	  "refuse a token from its next request on (logged)",
+	  { { "reason", "TEXT", "why; for the log (required)" }, AS_OPTION },
+	  { "hallmark token revoke app --reason 'left the project'",
+	    "hallmark token revoke tok_3f1c29aa40b7d6e5 --reason leaked --as dpo" },
+	  cmd_token_revoke },
+	{ "token",
+	  "usage",
+	  "",
+	  "requests and tokens by hour, token and model",
+	  { { "csv", NULL, "as CSV" },
+	    { "from", "DATE", "hours that begin then or later, like 2026-12-01" },
+	    { "to", "DATE", "hours that begin before" } },
+	  { "hallmark token usage --csv >usage.csv",
+	    "hallmark token usage --from 2026-12-01 --to 2027-01-01 --json" },
+	  cmd_token_usage },
 
 	{ "audit",
 	  "list",

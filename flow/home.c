@@ -149,7 +149,7 @@ static int open_log_key(struct flow *f, struct err *e)
 	return rc;
 }
 
-struct audit_options flow_log_options(const struct flow *f)
+struct audit_options flow_log_options(struct flow *f)
 {
 	return (struct audit_options){
 		.home = f->home,
@@ -159,7 +159,7 @@ struct audit_options flow_log_options(const struct flow *f)
 		.vault = f->vault,
 		.vault_before = f->vault_before,
 		.origin = f->origin,
-		.hook = { registry_apply, registry_schema, f->registry },
+		.hook = { flow_access_apply, flow_access_schema, f },
 		.env = f->env,
 		.claim = f->claim,
 		.read_only = f->read_only,

@@ -11,6 +11,8 @@
 #include "registry/registry.h"
 #include "signing/release.h"
 
+#include <stdatomic.h>
+
 #define FLOW_LOG_KEY "log"
 #define FLOW_VAULT_KEY "vault"
 #define FLOW_FOLDER_SUFFIX ".hallmark"       /* beside the model: manifest, signatures, receipt */
@@ -38,6 +40,7 @@ struct flow {
 	char origin[256];
 	char vkey[512];
 	bool started; /* this process has a start record */
+	atomic_uint access_changes; /* records of tokens made or revoked, as they came in */
 	json_t *recovered;
 };
 
@@ -51,7 +54,7 @@ int flow_home_claim(struct flow *f, struct err *e) MUST_USE;
 int flow_home_stores(struct flow *f, struct err *e) MUST_USE;
 /* Whether a part of the state folder is there. What may not be looked at is not absent: ERR_IO. */
 int flow_home_look(const struct flow *f, const char *name, bool *there, struct err *e) MUST_USE;
-struct audit_options flow_log_options(const struct flow *f);
+struct audit_options flow_log_options(struct flow *f);
 
 /* vault.c: open the vault's key, making the first one; after the log's opening, which wrapped all
  * under it, put a new one in its place. */
@@ -61,6 +64,11 @@ int flow_vault_settle(struct flow *f, struct err *e) MUST_USE;
 /* Opens an identity of HOME/keys by name. */
 int flow_identity(struct flow *f, const char *name, struct signing_identity **out,
 		  struct err *e) MUST_USE;
+
+/* access.c: the rows that share the fate of an entry, the registry's, and a count of tokens. */
+int flow_access_apply(void *ctx, struct store_tx *tx, uint64_t index, const json_t *entry,
+		      struct err *e) MUST_USE;
+int flow_access_schema(struct store_tx *tx, struct err *e) MUST_USE;
 
 /* ---- trust.c ---- */
 
