@@ -44,7 +44,9 @@ static int compile(struct regex *out, const char *pattern, size_t len, uint32_t 
 		return err_set(e, ERR_INPUT, "regex, near byte %zu: %s", (size_t)at, text);
 	}
 	int r = pcre2_jit_compile(out->code, PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_HARD);
-	if (r != 0 && r != PCRE2_ERROR_JIT_BADOPTION)
+	/* BADOPTION: a library without JIT; NOMEMORY: also where no memory may be made executable
+	 * (MemoryDenyWriteExecute, SELinux). The interpreter finds the same, more slowly. */
+	if (r != 0 && r != PCRE2_ERROR_JIT_BADOPTION && r != PCRE2_ERROR_NOMEMORY)
 		return err_set(e, ERR_INPUT, "regex: the matcher cannot compile it (error %d)", r);
 	return 0;
 }
