@@ -40,7 +40,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 
 .PHONY: all demo test asan tsan tidy fuzz crash soak bench install clean deps deps-test check tests-built \
-  deps-cuda cuda gpu-check
+  deps-cuda cuda gpu-check install-files
 all: $(BUILD)/hallmark
 
 $(BUILD)/stamp/deps: .ci/packages.txt .ci/deps
@@ -183,10 +183,14 @@ gpu-check:
 SPLITS ?= 1000000
 soak: $(BUILD)/test/policy
 	SPLITS=$(SPLITS) $(BUILD)/test/policy --short-filename -j2 --filter 'policy_splits/*'
-install: $(BUILD)/hallmark
-	install -D -m 755 $< $(DESTDIR)$(PREFIX)/bin/hallmark
+install: $(BUILD)/hallmark install-files
+install-files: # of what is built already
+	install -D -m 755 $(BUILD)/hallmark $(DESTDIR)$(PREFIX)/bin/hallmark
 	[ ! -f $(BUILD)/libhallmark_cuda.so ] || \
 	  install -D -m 755 $(BUILD)/libhallmark_cuda.so $(DESTDIR)$(PREFIX)/lib/libhallmark_cuda.so
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/doc/hallmark
+	sed 's|/usr/local|$(PREFIX)|' docs/hallmark.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/hallmark.service
+	install -m 644 README.md docs/*.md $(DESTDIR)$(PREFIX)/share/doc/hallmark
 clean:
 	rm -rf build
 

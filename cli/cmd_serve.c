@@ -1,6 +1,6 @@
 /* hallmark serve */
 #include "base/limits.h"
-#include "cli/cli.h"
+#include "cli/notify.h"
 #include "server/server.h"
 
 #include <signal.h>
@@ -77,14 +77,18 @@ static int serve(struct cli *c, struct flow *f, struct serve_host *h)
 {
 	struct server_options o = { .env = &c->env,
 				    .cors = cli_value(c, "cors"),
+				    .alive = cli_notify_alive,
 				    .tls = { cli_value(c, "tls-cert"), cli_value(c, "tls-key"),
 					     cli_value(c, "client-ca"),
 					     cli_value(c, "client-crl") },
 				    .subject_header = cli_value(c, "subject-header") };
+	struct cli_notify notify;
 	struct where where;
 	struct server *s;
 	raise_files();
 	TRY(read_where(c, f, &where, &o));
+	cli_notify_open(&notify, c, h);
+	o.alive_ctx = &notify;
 	TRY(server_open(&s, h, &o, &c->err));
 	running = s;
 	struct sigaction act = { .sa_handler = on_signal };

@@ -60,6 +60,15 @@ int net_message_send(int fd, const void *bytes, size_t len, int whole_ms, struct
 int net_message_receive(int fd, size_t bytes_max, int begin_ms, int whole_ms, struct buf *out,
 			struct err *e) MUST_USE;
 
+/* ---- the service manager ---- */
+
+/* Tell systemd, or another that knows its protocol, how this service is: lines such as "READY=1",
+ * as one datagram to $NOTIFY_SOCKET. 1: sent; 0: nobody asked. ERR_INPUT: no such address;
+ * ERR_UNAVAILABLE: nobody takes it. Waits for nobody. Source: sd_notify(3). */
+int net_notify(const struct env *env, const char *state, struct err *e) MUST_USE;
+/* How often "WATCHDOG=1" must come, in microseconds; 0: it is not awaited. */
+uint64_t net_notify_watchdog_us(const struct env *env);
+
 /* ---- HTTP client ---- */
 
 /* An HTTP client over libcurl: one request at a time, HTTP/1.1, http and https only. Certificates

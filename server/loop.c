@@ -42,6 +42,8 @@ static int64_t real_ms(void)
 static void tick(struct server *s)
 {
 	struct connection *late;
+	if (s->limits.alive)
+		s->limits.alive(s->limits.alive_ctx, atomic_load(&s->stopping));
 	server_table_look(s);
 	while ((late = server_table_overdue(s)) != NULL)
 		server_worker_refuse(late, 408,
@@ -58,6 +60,7 @@ static int serve_all(struct server *s, struct err *e)
 		p[i] = (struct pollfd){ .fd = i < s->listeners ? s->listener[i].fd : s->stop_fd,
 					.events = POLLIN };
 	int64_t ticked = real_ms(), watched = ticked;
+	tick(s);
 	while (!atomic_load(&s->stopping)) {
 		int64_t left = ticked + TICK_MS - real_ms();
 		int n = poll(p, s->listeners + 1, left > 0 ? (int)left : 0);
@@ -83,6 +86,7 @@ static void drain(struct server *s)
 {
 	int64_t end = server_now_ms(s) + s->limits.drain_ms;
 	serve_host_drain(s->host);
+	tick(s);
 	while (!server_table_drain(s)) {
 		if (server_now_ms(s) >= end)
 			atomic_store(&s->aborting, true);

@@ -50,6 +50,8 @@ static void set_limits(struct server_options *l, const struct server_options *o)
 	l->cors = o->cors;
 	l->known = o->known;
 	l->known_ctx = o->known_ctx;
+	l->alive = o->alive;
+	l->alive_ctx = o->alive_ctx;
 }
 
 static int open_parts(struct server *s, const struct server_options *o, struct err *e)

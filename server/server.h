@@ -67,6 +67,11 @@ struct server_options {
 	 * serving. NULL: no token is asked for, and whoever asks is access_nobody. */
 	int (*known)(void *ctx, const struct digest *token, struct access_caller *out);
 	void *known_ctx;
+
+	/* Called about each 100 ms by the thread that takes connections, so that it is known to live;
+	 * stopping: running answers are being waited for. NULL: nobody wants to know. */
+	void (*alive)(void *ctx, bool stopping);
+	void *alive_ctx;
 };
 
 /* Bind and listen; nothing is answered before server_run. The host is borrowed until
