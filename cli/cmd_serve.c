@@ -73,6 +73,25 @@ static void raise_files(void)
 	(void)setrlimit(RLIMIT_NOFILE, &files);
 }
 
+/* Who may scrape, and where the line about a request goes: by default where a person sees it. */
+static int read_watch(struct cli *c, struct server_options *o)
+{
+	static const char *const who[] = { [SERVER_METRICS_TOKENS] = "tokens",
+					   [SERVER_METRICS_OPEN] = "open",
+					   [SERVER_METRICS_ADMIN] = "admin" };
+	const char *metrics = cli_value(c, "metrics"), *lines = cli_value(c, "request-log");
+	size_t i = 0;
+	while (metrics && i < sizeof who / sizeof *who && strcmp(metrics, who[i]) != 0)
+		i++;
+	if (i == sizeof who / sizeof *who)
+		return err_set(&c->err, ERR_USAGE,
+			       "--metrics %.40s: expected tokens, open or admin", metrics);
+	o->metrics = (enum server_metrics)i;
+	o->request_log = lines ? lines : c->quiet ? NULL : "stderr";
+	o->line_addresses = cli_has(c, "log-addresses");
+	return 0;
+}
+
 static int serve(struct cli *c, struct flow *f, struct serve_host *h)
 {
 	struct server_options o = { .env = &c->env,
@@ -87,6 +106,7 @@ static int serve(struct cli *c, struct flow *f, struct serve_host *h)
 	struct server *s;
 	raise_files();
 	TRY(read_where(c, f, &where, &o));
+	TRY(read_watch(c, &o));
 	cli_notify_open(&notify, c, h);
 	o.alive_ctx = &notify;
 	TRY(server_open(&s, h, &o, &c->err));

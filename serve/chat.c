@@ -329,6 +329,7 @@ static int finish_chat(struct serve_chat *c, struct err *e)
 	if (!c->recorded) {
 		env_step(flow_env(c->service->flow), "serve.answered");
 		TRY(recorded(serve_record_append(c, e), e));
+		serve_measure_closed(c); /* before its client can ask */
 		env_step(flow_env(c->service->flow), "serve.recorded");
 	}
 	return SERVE_END;

@@ -233,6 +233,7 @@ void serve_measure_closed(struct serve_chat *c)
 	struct serve_measures *m = &c->service->measures;
 	struct counts n = count_tokens(c);
 	int64_t whole_us = now_us(c) - c->asked_us;
+	c->measured = false;
 	measure_gauge_add(&m->running, -1);
 	measure_add(&m->outcome[outcome_of(c)], 1);
 	measure_add(&m->prompt_tokens, n.prompt);

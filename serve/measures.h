@@ -62,7 +62,8 @@ void serve_measure_text(struct serve_chat *c);
 void serve_measure_failed(struct serve_chat *c, int code);
 /* Its decision is known: what rules found. */
 void serve_measure_rules(struct serve_chat *c);
-/* It is closed: all the rest, and what its caller wants to know. */
+/* Its record is written, or it is closed without one: all the rest, once, and what its caller wants
+ * to know. */
 void serve_measure_closed(struct serve_chat *c);
 
 /* ---- of all services ---- */

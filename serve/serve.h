@@ -74,6 +74,21 @@ int serve_host_ready(struct serve_host *h, struct err *e) MUST_USE;
 /* How things stand, for a scrape: requests of every service, its engine, the log. Any thread. */
 struct measure_writer;
 void serve_host_measure(struct serve_host *h, struct measure_writer *w);
+/* What must hold for a chat to be taken and recorded. Any thread. */
+struct serve_check {
+	const char *name; /* "models", "log", "disk", "accepts" */
+	bool ok;
+	char detail[600]; /* a sentence; may name paths: for operators */
+};
+#define SERVE_CHECKS 4
+void serve_host_check(struct serve_host *h, struct serve_check out[SERVE_CHECKS]);
+/* Say on standard error that the log takes no records, or does again: once a change, and a change
+ * to the better once it has lasted. Called every second or so by one thread. */
+struct serve_look {
+	bool failed;
+	unsigned well; /* looks since then at which it took records */
+};
+void serve_host_look(struct serve_host *h, struct serve_look *look);
 /* Refuse new chats (ERR_UNAVAILABLE); running ones go on. */
 void serve_host_drain(struct serve_host *h);
 /* The receipt of an earlier answer, of any service, as a .tlog-proof whose extra holds entry and

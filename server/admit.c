@@ -15,12 +15,21 @@ static bool is_at(const struct route *r, const char *path)
 			    : strcmp(path, r->path) == 0;
 }
 
+/* Whether this kind of listener has it. */
+static bool is_here(const struct route *r, bool admin, enum server_metrics metrics)
+{
+	if (r->measures && !admin && metrics == SERVER_METRICS_ADMIN)
+		return false;
+	return r->place != (admin ? ROUTE_PUBLIC : ROUTE_ADMIN);
+}
+
 /* NULL: no such route on this kind of listener. */
-static const struct route *find_route(const char *path, bool admin)
+static const struct route *find_route(const struct exchange *x)
 {
 	const struct route *r;
 	for (size_t i = 0; (r = server_route_at(i)) != NULL; i++)
-		if (r->place != (admin ? ROUTE_PUBLIC : ROUTE_ADMIN) && is_at(r, path))
+		if (is_here(r, x->c->listener->admin, x->s->limits.metrics) &&
+		    is_at(r, x->request.path))
 			return r;
 	return NULL;
 }
@@ -55,10 +64,23 @@ static int find_caller(struct exchange *x)
 	return rc;
 }
 
+static bool is_open(const struct exchange *x)
+{
+	return (x->route->needs & ACCESS_OPEN) ||
+	       (x->route->measures && x->s->limits.metrics == SERVER_METRICS_OPEN);
+}
+
+bool server_route_may(struct exchange *x, unsigned permissions)
+{
+	if (x->c->listener->admin)
+		return true;
+	return find_caller(x) > 0 && (x->caller.permissions & permissions);
+}
+
 /* The status that refuses the caller, or 0. */
 static int check_caller(struct exchange *x)
 {
-	if (x->route->needs & ACCESS_OPEN)
+	if (is_open(x))
 		return 0;
 	if (x->c->listener->admin) { /* the kernel says who it is: this user, or root */
 		x->caller.permissions = ~0u;
@@ -132,7 +154,7 @@ static int said(int rc) { return rc < 0 ? rc : 1; }
 
 int server_route_admit(struct exchange *x)
 {
-	x->route = find_route(x->request.path, x->c->listener->admin);
+	x->route = find_route(x);
 	x->rest = x->route ? x->request.path + strlen(x->route->path) : "";
 	if (server_cors_asks(x))
 		return said(server_cors_answer(x));

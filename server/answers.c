@@ -1,4 +1,4 @@
-/* Answers that take no engine: health, receipts. */
+/* Answers that take no engine: receipts. */
 #include "server/answers.h"
 #include "serve/serve.h"
 
@@ -17,19 +17,6 @@ int server_answer_error(struct exchange *x, int status, const char *message)
 {
 	struct api_error error = { .status = status, .message = message };
 	return server_respond_error(x, &error, NULL);
-}
-
-/* 503 while nothing can be answered: a balancer asks elsewhere then. */
-int server_answer_health(struct exchange *x)
-{
-	struct buf body = { 0 };
-	struct err err = { 0 };
-	if (atomic_load(&x->s->stopping))
-		return server_answer_error(x, 503, "shutting down");
-	if (serve_host_ready(x->s->host, &err) < 0)
-		return server_answer_error(x, 503, err.text);
-	buf_add_text(&body, "{\"status\":\"ok\"}\n");
-	return server_answer_json(x, &body, NULL);
 }
 
 static bool is_receipt_id(const char *s)

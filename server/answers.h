@@ -6,6 +6,8 @@
 
 /* As struct route's answer. */
 int server_answer_health(struct exchange *x) MUST_USE;
+int server_answer_ready(struct exchange *x) MUST_USE;
+int server_answer_metrics(struct exchange *x) MUST_USE;
 int server_answer_models(struct exchange *x) MUST_USE; /* models.c */
 int server_answer_model(struct exchange *x) MUST_USE;
 int server_answer_tokenize(struct exchange *x) MUST_USE; /* answers_text.c */

@@ -132,6 +132,7 @@ static int open_chat(struct chat *c)
 				   .subject = subject[0] ? subject : NULL,
 				   .person = x->caller.subject[0] ? x->caller.subject : NULL,
 				   .share = address,
+				   .facts = &x->facts,
 				   .tokens_most = x->c->shortly ? SERVER_SHORT_TOKENS : 0 };
 	server_connection_await(x->c, NULL, NULL);
 	TRY(serve_chat_open(&c->asked, x->s->host, x->route->shape, x->request.body.bytes,

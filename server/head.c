@@ -229,6 +229,8 @@ static const struct {
 	[HEAD_EXPECT] = { "Expect", NULL, false },
 	[HEAD_ENCODING] = { "Content-Encoding", NULL, false },
 	[HEAD_CONNECTION] = { "Connection", check_connection, true },
+	[HEAD_REQUEST_ID] = { "X-Request-Id", NULL, true },
+	[HEAD_ACCEPT] = { "Accept", NULL, true },
 };
 
 static enum head_result check_field(struct head *h, const char *s, size_t len)

@@ -15,7 +15,7 @@ struct head_slice {
 	size_t len;
 };
 
-/* Fields that mean something to us; each but Connection occurs at most once. */
+/* Fields that mean something to us; each but the last three occurs at most once. */
 enum head_field {
 	HEAD_HOST,
 	HEAD_LENGTH,
@@ -28,6 +28,8 @@ enum head_field {
 	HEAD_EXPECT,
 	HEAD_ENCODING,
 	HEAD_CONNECTION,
+	HEAD_REQUEST_ID, /* what the client calls the request */
+	HEAD_ACCEPT,
 	HEAD_FIELDS,
 };
 

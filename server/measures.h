@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-struct exchange;
+struct route;
 struct server;
 
 /* Why a connection was not taken, or not kept. */
@@ -14,29 +14,29 @@ enum server_refused {
 	REFUSED_FULL,        /* closed without a word: the table is full */
 	REFUSED_CONNECTIONS, /* 503: too many connections */
 	REFUSED_REQUESTS,    /* 503: too many requests at once */
-	REFUSED_EVICTED,     /* dropped, idle, for another */
-	REFUSED_LATE,        /* a deadline has passed: of a head, a body, a handshake */
+	REFUSED_EVICTED,     /* dropped, idle or slow, for another */
+	REFUSED_LATE,        /* a deadline has passed: of a head, a body, the next request */
 	REFUSED_HANDSHAKE,   /* TLS */
 	REFUSED_REASONS,
 };
 
-#define SERVER_ROUTES_MAX 64u   /* rows of the table that are told apart */
-#define SERVER_STATUSES_MAX 32u /* of server_status_at */
+#define SERVER_ROUTES_MAX 64   /* rows of the route table that are told apart */
+#define SERVER_STATUSES_MAX 32 /* of server_status_at */
 
 struct server_measures {
 	struct measure_counter accepted, refused[REFUSED_REASONS];
 	struct measure_counter bytes_in, bytes_out; /* of requests and answers, without TLS */
-	/* The last row: no route was found, or no head. The last column: nobody was there to be
-	 * answered. */
+	/* The last row: no route, or no head. The last column: nobody was there to be answered. */
 	struct measure_counter request[SERVER_ROUTES_MAX + 1][SERVER_STATUSES_MAX + 1];
 };
 
-/* One more of them. */
+/* One more of them. Any thread. */
 void server_count_refused(struct server *s, enum server_refused why);
 
-/* A request has had its answer. route: its index, SERVER_ROUTES_MAX: none; status 0: no answer. */
-void server_count_request(struct server *s, size_t route, int status);
+/* A request is over. route NULL: none was found; status 0: no answer. */
+void server_count_request(struct server *s, const struct route *route, int status);
 
+/* All that the server knows of itself, the process and what it serves. */
 void server_measures_write(struct server *s, struct measure_writer *w);
 
 #endif

@@ -3,6 +3,7 @@
  * only after a request that was read to its exact end, with nothing behind it: what a client sends
  * before its answer has begun is never taken for another request. */
 #include "server/request.h"
+#include "server/request_line.h"
 #include "server/body.h"
 #include "server/routes.h"
 #include "server/table.h"
@@ -30,6 +31,7 @@ static enum request_end take(struct exchange *x, const char *bytes, size_t len)
 	size_t used;
 	enum body_result r = server_body_take(&x->body, bytes, len, &used, to);
 	x->keeps &= used == len;
+	x->came += used;
 	if (r == BODY_REFUSED)
 		return refuse(x, x->body.status, x->body.reason);
 	if (to->failed)
@@ -67,6 +69,8 @@ static struct exchange *new_exchange(struct connection *c)
 				       .query = h->query,
 				       .field = h->field,
 				       .http10 = h->http10 };
+	x->came = h->bytes;
+	server_line_begin(x);
 	x->keeps = server_head_keeps_open(h) && ++c->requests < SERVER_REQUESTS_EACH;
 	return x;
 }
@@ -124,6 +128,7 @@ void server_request_drop(struct connection *c)
 	struct exchange *x = c->asked;
 	if (!x)
 		return;
+	server_line_end(x);
 	server_request_drop_body(x);
 	buf_free(&x->out);
 	free(x);

@@ -30,6 +30,11 @@ static const struct {
 	{ 505, "HTTP Version Not Supported" },
 };
 
+int server_status_at(size_t i)
+{
+	return i < sizeof phrases / sizeof *phrases ? phrases[i].status : 0;
+}
+
 static const char *phrase_of(int status)
 {
 	for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++)
@@ -77,6 +82,22 @@ static void add_head(struct buf *out, const struct server *s, const struct respo
 		add_field(out, f[0], f[1]);
 }
 
+/* Clients name it when they ask about an answer; each kind by its own field. */
+static void add_id(struct exchange *x)
+{
+	add_field(&x->out, "X-Request-Id", x->id);
+	if (x->route && x->route->shape == API_MESSAGES)
+		add_field(&x->out, "Request-Id", x->id);
+}
+
+/* What has been sent is counted. */
+static int write_out(struct exchange *x, const char *bytes, size_t len)
+{
+	TRY(server_connection_write(x->c, bytes, len));
+	x->sent += len;
+	return 0;
+}
+
 /* The head of an answer to x into x->out. What the client has sent behind its request is never
  * taken for another one: that is where requests are smuggled. HTTP/1.1 keeps a connection unless it
  * is told; 1.0 closes it. */
@@ -87,8 +108,10 @@ static void start(struct exchange *x, const struct response *r)
 	ended |= atomic_load(&x->s->stopping);
 	x->keeps = x->keeps && !ended && !server_connection_has_more(x->c);
 	const char *keep = x->request.http10 ? "keep-alive" : NULL;
+	x->answered = r->status;
 	add_head(&x->out, x->s, r, x->keeps ? keep : "close");
 	server_cors_add(x, &x->out);
+	add_id(x);
 }
 
 /* What has gathered in x->out. */
@@ -96,7 +119,7 @@ static int flush(struct exchange *x)
 {
 	if (x->out.failed)
 		return ERR_NOMEM;
-	int rc = server_connection_write(x->c, x->out.bytes + x->ahead, x->out.len - x->ahead);
+	int rc = write_out(x, x->out.bytes + x->ahead, x->out.len - x->ahead);
 	buf_clear(&x->out);
 	x->ahead = 0;
 	return rc;
@@ -114,7 +137,7 @@ int server_respond_whole(struct exchange *x, const struct response *r, const str
 	if (small && !silent)
 		buf_add(&x->out, body->bytes, body->len);
 	TRY(flush(x));
-	return small || silent ? 0 : server_connection_write(x->c, body->bytes, body->len);
+	return small || silent ? 0 : write_out(x, body->bytes, body->len);
 }
 
 int server_respond_error(struct exchange *x, const struct api_error *error,
@@ -122,7 +145,9 @@ int server_respond_error(struct exchange *x, const struct api_error *error,
 {
 	struct response r = { error->status, "application/json", field };
 	struct buf body = { 0 };
-	api_error_json(&body, x->route ? x->route->shape : API_CHAT, error);
+	struct api_error named = *error;
+	named.request_id = x->id;
+	api_error_json(&body, x->route ? x->route->shape : API_CHAT, &named);
 	buf_add_byte(&body, '\n');
 	int rc = server_respond_whole(x, &r, &body);
 	buf_free(&body);
@@ -144,7 +169,7 @@ int server_respond_begin(struct exchange *x, const struct response *r)
 int server_respond_part(struct exchange *x, const char *bytes, size_t len)
 {
 	if (!x->chunked)
-		return server_connection_write(x->c, bytes, len);
+		return write_out(x, bytes, len);
 	buf_printf(&x->out, "%zx\r\n", len);
 	buf_add(&x->out, bytes, len);
 	buf_add_text(&x->out, "\r\n");
@@ -154,7 +179,7 @@ int server_respond_part(struct exchange *x, const char *bytes, size_t len)
 int server_respond_end(struct exchange *x)
 {
 	server_connection_stream_end(x->c);
-	return x->chunked ? server_connection_write(x->c, "0\r\n\r\n", 5) : 0;
+	return x->chunked ? write_out(x, "0\r\n\r\n", 5) : 0;
 }
 
 void server_respond_refusal(struct buf *out, const struct server *s, int status,

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "server/body.h"
 #include "server/connection.h"
+#include "serve/serve.h"
 
 struct request {
 	const char *method, *path; /* path: decoded */
@@ -32,6 +33,11 @@ struct exchange {
 	bool chunked;                /* these three: the writer's */
 	size_t ahead;                /* bytes of the head that have been sent */
 	struct buf out;
+	char id[32];              /* of the request: "req_" and 24 hex digits */
+	int answered;             /* with this status; 0: not yet */
+	int64_t begun_us;         /* steady */
+	uint64_t came, sent;      /* bytes */
+	struct serve_facts facts; /* of a chat */
 };
 
 struct response {
@@ -52,6 +58,9 @@ int server_respond_error(struct exchange *x, const struct api_error *error,
 int server_respond_begin(struct exchange *x, const struct response *r) MUST_USE;
 int server_respond_part(struct exchange *x, const char *bytes, size_t len) MUST_USE;
 int server_respond_end(struct exchange *x) MUST_USE;
+
+/* The statuses that there are; 0 after the last. */
+int server_status_at(size_t i);
 
 /* An error response that closes, whole, for a request that does not come to be answered. */
 void server_respond_refusal(struct buf *out, const struct server *s, int status,

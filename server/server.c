@@ -1,4 +1,5 @@
 #include "server/server.h"
+#include "server/lines.h"
 #include "server/listen.h"
 #include "server/cors.h"
 #include "server/loop.h"
@@ -6,6 +7,7 @@
 #include "server/table.h"
 #include "server/tls.h"
 #include "base/limits.h"
+#include "serve/serve.h"
 
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -48,10 +50,28 @@ static void set_limits(struct server_options *l, const struct server_options *o)
 	l->drain_ms = or_default(o->drain_ms, 30000);
 	l->subject_header = o->subject_header;
 	l->cors = o->cors;
+	l->metrics = o->metrics;
+	l->line_addresses = o->line_addresses;
 	l->known = o->known;
 	l->known_ctx = o->known_ctx;
 	l->alive = o->alive;
 	l->alive_ctx = o->alive_ctx;
+}
+
+static void look_at_host(void *arg)
+{
+	struct server *s = arg;
+	serve_host_look(s->host, &s->look);
+}
+
+void server_lines_renew(struct server *s) { server_lines_reopen(s->lines); }
+
+static int open_lines(struct server *s, const struct server_options *o, struct err *e)
+{
+	struct server_lines_options lines = {
+		.where = o->request_log, .env = &s->env, .each_second = look_at_host, .ctx = s
+	};
+	return server_lines_open(&s->lines, &lines, e);
 }
 
 static int open_parts(struct server *s, const struct server_options *o, struct err *e)
@@ -65,6 +85,7 @@ static int open_parts(struct server *s, const struct server_options *o, struct e
 		return err_set(e, ERR_INPUT, "at most %u connections and %u requests at once",
 			       CONNECTIONS_MOST, REQUESTS_MOST);
 	TRY(server_cors_check(o->cors, e));
+	TRY(open_lines(s, o, e));
 	TRY(server_tls_open(s, o, e));
 	TRY(server_listen(s, o, e));
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -111,6 +132,7 @@ void server_close(struct server *s)
 		return;
 	const int fd[] = { s->epoll_fd, s->stop_fd, s->end_fd };
 	server_table_close(s);
+	server_lines_close(s->lines); /* the table's end wrote lines */
 	for (size_t i = 0; i < sizeof fd / sizeof *fd; i++)
 		if (fd[i] >= 0)
 			close(fd[i]);

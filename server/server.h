@@ -26,6 +26,13 @@ struct server_listener {
 	bool admin;
 };
 
+/* Who may scrape /metrics beside the operator's socket. */
+enum server_metrics {
+	SERVER_METRICS_TOKENS, /* who holds a token that allows it */
+	SERVER_METRICS_OPEN,   /* whoever comes */
+	SERVER_METRICS_ADMIN,  /* nobody */
+};
+
 struct server_options {
 	struct server_listener listener[SERVER_LISTENERS_MAX];
 	unsigned listeners; /* 0: one, at 127.0.0.1:8080 */
@@ -59,6 +66,12 @@ struct server_options {
 	/* Origins whose pages may read answers, with commas between them, or "*"; borrowed until
 	 * server_close; NULL: none (CORS). */
 	const char *cors;
+	enum server_metrics metrics;
+	/* Where a line about each request goes: "stderr", "syslog", "syslog:SOCKET", "otlp:URL", a
+	 * file, "none" (NULL too); and whether it has the client's address. Borrowed by server_open
+	 * alone. */
+	const char *request_log;
+	bool line_addresses;
 	const struct net *net; /* borrowed until server_close; NULL: the system's */
 	const struct env *env; /* borrowed until server_close; NULL: the system's */
 
@@ -96,6 +109,9 @@ int server_reload_tls(struct server *s, struct err *e) MUST_USE;
 
 /* Ask server_run to return. Async-signal-safe; any thread, any number of times. */
 void server_stop(struct server *s);
+
+/* Open the file of the request log again, by its name. Any thread, no signal handler. */
+void server_lines_renew(struct server *s);
 
 /* Not while server_run is running. NULL is fine. */
 void server_close(struct server *s);

@@ -3,13 +3,16 @@
 #define SERVER_STATE_H
 
 #include "server/link.h"
+#include "server/measures.h"
 #include "server/server.h"
+#include "serve/serve.h"
 #include "base/limits.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
 struct connection;
+struct server_lines;
 
 struct listener {
 	int fd; /* -1: closed */
@@ -62,8 +65,11 @@ struct server {
 	atomic_bool stopping; /* no new work */
 	atomic_bool aborting; /* running answers are cut off too */
 	atomic_size_t held;   /* bytes of long bodies */
-	pthread_mutex_t lock; /* of what follows */
-	pthread_cond_t ended; /* the last worker */
+	struct server_measures measures;
+	struct server_lines *lines;
+	struct serve_look look;         /* of the thread that writes lines */
+	pthread_mutex_t lock;           /* of what follows */
+	pthread_cond_t ended;           /* the last worker */
 	struct connection *slot, *free; /* [slots], of which the first `used` ever were */
 	unsigned slots, used;
 	unsigned intakes; /* allocated */

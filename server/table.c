@@ -175,6 +175,7 @@ static bool make_room(struct server *s, struct origin *o, bool asks)
 	struct connection *c = server_origin_least(s, o, ORIGIN_BETWEEN, asks);
 	if (!c)
 		return false;
+	server_count_refused(s, REFUSED_EVICTED);
 	drop(c);
 	return true;
 }
@@ -265,9 +266,25 @@ void server_table_add(struct server *s, const struct listener *l, int fd,
 	pthread_mutex_lock(&s->lock);
 	bool ok = add(s, l, fd, peer);
 	pthread_mutex_unlock(&s->lock);
+	measure_add(&s->measures.accepted, 1);
 	if (ok)
 		return;
+	server_count_refused(s, REFUSED_FULL);
 	s->net.close(s->net.ctx, fd);
+}
+
+void server_table_count(struct server *s, struct server_open_connections *out)
+{
+	*out = (struct server_open_connections){ 0 };
+	pthread_mutex_lock(&s->lock);
+	for (unsigned i = 0; i < s->used; i++) {
+		enum connection_place place = s->slot[i].place;
+		out->idle += place == CONNECTION_WAITS_FOR_REQUEST;
+		out->working += place == CONNECTION_CLAIMED;
+		out->reading += place != CONNECTION_FREE && place != CONNECTION_CLAIMED &&
+				place != CONNECTION_WAITS_FOR_REQUEST;
+	}
+	pthread_mutex_unlock(&s->lock);
 }
 
 bool server_table_make_room(struct server *s)
@@ -317,6 +334,8 @@ struct connection *server_table_overdue(struct server *s)
 	pthread_mutex_lock(&s->lock);
 	for (int i = 0; i < TABLE_RINGS && !late; i++) {
 		while (!late && (c = late_in(&s->ring[i], now, aborting)) != NULL) {
+			if (!aborting && (i == TABLE_HEADS || i == TABLE_BODIES))
+				server_count_refused(s, REFUSED_LATE);
 			if (has_begun(c) && !aborting && (i == TABLE_HEADS || i == TABLE_BODIES)) {
 				c->was = c->place;
 				c->place = CONNECTION_CLAIMED;
@@ -453,6 +472,7 @@ void server_table_put(struct connection *c, enum connection_place place)
 void server_table_drop(struct connection *c)
 {
 	struct server *s = c->s;
+	server_request_drop(c); /* its line is written without the lock */
 	pthread_mutex_lock(&s->lock);
 	drop(c);
 	pthread_mutex_unlock(&s->lock);

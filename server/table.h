@@ -63,6 +63,12 @@ struct intake *server_table_intake(struct connection *c);
  * there are requests_max already. *alone: no other worker waits for an event. */
 bool server_table_begin_request(struct connection *c, bool *alone);
 
+/* How many there are, by what they do. */
+struct server_open_connections {
+	unsigned idle, reading, working;
+};
+void server_table_count(struct server *s, struct server_open_connections *out);
+
 /* From the thread that has it: wait for the client again, or close. */
 void server_table_put(struct connection *c, enum connection_place place);
 void server_table_drop(struct connection *c);

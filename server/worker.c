@@ -5,6 +5,7 @@
  * thread to another: that would cost more than many an answer. */
 #include "server/worker.h"
 #include "server/request.h"
+#include "server/request_line.h"
 #include "server/respond.h"
 #include "server/table.h"
 #include "server/wire.h"
@@ -55,6 +56,12 @@ void server_worker_refuse(struct connection *c, int status, const char *reason)
 {
 	struct server *s = c->s;
 	struct buf out = { 0 };
+	if (c->asked) { /* its line tells */
+		c->asked->answered = status;
+		c->asked->reason = reason;
+	} else {
+		server_line_refused(c, status, reason);
+	}
 	server_respond_refusal(&out, s, status, reason,
 			       c->in && strcmp(c->in->head.method, "HEAD") == 0);
 	ssize_t n = out.failed ? -1 : server_wire_send(c, out.bytes, out.len);
@@ -73,6 +80,7 @@ static bool may_work(struct connection *c, bool whole)
 {
 	bool alone = false;
 	if ((whole && !server_table_take_in(c)) || !server_table_begin_request(c, &alone)) {
+		server_count_refused(c->s, c->turned_away ? REFUSED_CONNECTIONS : REFUSED_REQUESTS);
 		server_worker_refuse(c, 503,
 				     c->turned_away ? "too many connections"
 						    : "too many requests at once");
@@ -163,9 +171,11 @@ static bool shake_hands(struct connection *c)
 		server_table_put(c, CONNECTION_SHAKES_HANDS);
 		return false;
 	case WIRE_PLAIN:
+		server_count_refused(c->s, REFUSED_HANDSHAKE);
 		server_worker_refuse(c, 400, "this port speaks TLS: ask with https://");
 		return false;
 	default:
+		server_count_refused(c->s, REFUSED_HANDSHAKE);
 		server_table_drop(c);
 		return false;
 	}

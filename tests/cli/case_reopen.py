@@ -22,7 +22,7 @@ def chat(server, stream):
 
 def until_well(server):
     for _ in range(1200):  # as long as it takes: no answer is timed
-        if ask(server, "GET", "/health")[0] == 200:
+        if ask(server, "GET", "/ready")[0] == 200:
             return
         time.sleep(0.1)
     raise SystemExit("the server does not recover")
@@ -30,7 +30,7 @@ def until_well(server):
 
 with Home() as h:
     with Server(h, MODEL, "--unsigned") as s:
-        assert ask(s, "GET", "/health")[0] == 200 and chat(s, False)[0] == 200
+        assert ask(s, "GET", "/ready")[0] == 200 and chat(s, False)[0] == 200
         for fault in range(2):
             (h.state / "log").rename(h.state / "log.away")
             (h.state / "log").write_text("")
@@ -40,8 +40,9 @@ with Home() as h:
                 status, headers, answer = chat(s, stream)
                 assert status == 503 and b"choices" not in answer, (status, answer)
                 assert headers["Retry-After"] == "1", headers
-            status, headers, answer = ask(s, "GET", "/health")
+            status, headers, answer = ask(s, "GET", "/ready")
             assert status == 503 and headers["Retry-After"] == "1", (status, headers)
+            assert ask(s, "GET", "/health")[0] == 200  # it is alive: nothing is mended by a start
             (h.state / "log").unlink()
             (h.state / "log.away").rename(h.state / "log")
             until_well(s)

@@ -1,4 +1,5 @@
 #include "tests/server/fake_serve.h"
+#include "base/measure.h"
 #include "serve/serve.h"
 
 #include <pthread.h>
@@ -71,6 +72,28 @@ int serve_host_ready(struct serve_host *h, struct err *e)
 {
 	(void)h;
 	return atomic_load(&fake_counts.unready) ? err_set(e, ERR_UNAVAILABLE, "no log") : 0;
+}
+
+void serve_host_measure(struct serve_host *h, struct measure_writer *w)
+{
+	(void)h;
+	measure_write_gauge(w, "fake_opened", "Chats.", atomic_load(&fake_counts.opened));
+}
+
+void serve_host_check(struct serve_host *h, struct serve_check out[SERVE_CHECKS])
+{
+	static const char *const names[SERVE_CHECKS] = { "models", "log", "disk", "accepts" };
+	(void)h;
+	for (int i = 0; i < SERVE_CHECKS; i++)
+		out[i] = (struct serve_check){ .name = names[i], .ok = true, .detail = "fine" };
+	if (atomic_load(&fake_counts.unready))
+		out[1] = (struct serve_check){ .name = "log", .detail = "no \"log\"" };
+}
+
+void serve_host_look(struct serve_host *h, struct serve_look *look)
+{
+	(void)h;
+	look->well++;
 }
 
 void serve_host_drain(struct serve_host *h)

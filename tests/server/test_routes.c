@@ -107,7 +107,7 @@ Test(server_routes, what_is_not_listed_is_404_and_what_needs_a_token_is_401_with
 		snprintf(line, sizeof line, "GET /x%s", route->path);
 		expect_status(ask(r.port, line, "", NULL), 404);
 	}
-	cr_expect(n >= 4 && open == 1, "only /health is open");
+	cr_expect(n >= 4 && open == 2, "only /health and /ready are open");
 	stop(&r);
 }
 

@@ -329,19 +329,20 @@ Test(server, a_byte_at_a_time_is_fine_until_the_deadline)
 	stop(&r);
 }
 
-Test(server, health_is_503_while_nothing_can_be_answered)
+Test(server, ready_is_503_while_nothing_can_be_answered_and_health_is_not)
 {
 	struct running r = start((struct server_options){ 0 });
-	expect_status(ask(r.port, "GET /health", "", NULL), 200);
+	expect_status(ask(r.port, "GET /ready", "", NULL), 200);
 	atomic_store(&fake_counts.unready, 1);
-	struct buf b = ask(r.port, "GET /health", "", NULL);
-	cr_expect(status(&b) == 503 && count(&b, "Retry-After: 1\r\n") == 1 && count(&b, "no log"), "%s",
-		  b.bytes);
+	struct buf b = ask(r.port, "GET /ready", "", NULL);
+	cr_expect(status(&b) == 503 && count(&b, "Retry-After: 1\r\n") == 1, "%s", b.bytes);
+	cr_expect(count(&b, "{\"status\":\"unready\"}\n") == 1, "a stranger learns no more: %s", b.bytes);
 	buf_free(&b);
-	atomic_store(&fake_counts.unready, 0);
 	expect_status(ask(r.port, "GET /health", "", NULL), 200);
+	atomic_store(&fake_counts.unready, 0);
+	expect_status(ask(r.port, "GET /ready", "", NULL), 200);
 	int fd = dial(r.port);
-	static const char half[] = "GET /health HTTP/1.1\r\nHost: a\r\n";
+	static const char half[] = "GET /ready HTTP/1.1\r\nHost: a\r\n";
 	put(fd, half, sizeof half - 1);
 	usleep(100000);
 	server_stop(r.s);
