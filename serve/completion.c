@@ -2,15 +2,13 @@
  * each call are texts of their own, each with the rules of its phase; the streams of content and
  * reasoning last as long as the answer, so that nothing slips through where a part is interrupted.
  * A block in any part ends the choice. */
-#include "base/limits.h"
 #include "serve/chat.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* how: enum filter_how. */
-static int open_stream(const struct serve_chat *c, enum policy_phase phase, unsigned how,
-		       struct filter_stream **out, struct err *e)
+int serve_completion_stream(const struct serve_chat *c, enum policy_phase phase, unsigned how,
+			    struct filter_stream **out, struct err *e)
 {
 	return filter_stream_open(out, serve_rules(c->service, phase),
 				  how | c->steering |
@@ -25,54 +23,12 @@ bool serve_content_is_json(const struct serve_chat *c)
 }
 
 /* A rule blocks: the choice ends where its match begins, and nothing that is held is sent. */
-static int stop_choice(struct serve_completion *ch, int end)
+int serve_completion_stop(struct serve_completion *ch, int end)
 {
 	ch->finish_reason = "content_filter";
 	ch->notes.stopped = end;
 	serve_completion_abort(ch);
 	return end;
-}
-
-/* ---- the prompt before the answer ---- */
-
-#define ECHO_PIECE KIB(64)
-#define ECHO_FINDINGS 1000u /* of each choice: all of them stand in the record */
-
-/* FILTER_COMPLETE, or how it was stopped. */
-static int push_echo(struct serve_chat *c, struct serve_completion *ch, struct filter_stream *f,
-		     struct err *e)
-{
-	struct cleared out;
-	int end = FILTER_OPEN;
-	for (size_t at = 0, n; end == FILTER_OPEN && at < c->echo.len; at += n) {
-		n = c->echo.len - at < ECHO_PIECE ? c->echo.len - at : ECHO_PIECE;
-		TRY(end = filter_stream_push(f, c->echo.bytes + at, n, &out, e));
-		TRY(serve_queue_text(&c->queue, ch->index, API_CONTENT, 0, &out, false, e));
-		if (filter_stream_record(f)->findings > ECHO_FINDINGS) {
-			filter_stream_abort(f);
-			return FILTER_LIMIT;
-		}
-	}
-	if (end != FILTER_OPEN)
-		return end;
-	TRY(end = filter_stream_end(f, &out, e));
-	TRY(serve_queue_text(&c->queue, ch->index, API_CONTENT, 0, &out, false, e));
-	return end;
-}
-
-/* A text of its own, by the rules for content: they judge the answer behind it as they do where no
- * prompt is sent back, and no stop string is looked for in it. */
-static int echo(struct serve_chat *c, struct serve_completion *ch, struct err *e)
-{
-	struct serve_scan where = { .phase = "content", .index = ch->index, .member = "echo" };
-	struct filter_stream *f;
-	TRY(open_stream(c, POLICY_CONTENT, 0, &f, e));
-	int end = push_echo(c, ch, f, e);
-	int rc = end < 0 ? end : serve_notes_add(&ch->notes, &where, filter_stream_record(f), e);
-	filter_stream_close(f);
-	if (rc == 0 && end != FILTER_COMPLETE)
-		stop_choice(ch, end);
-	return rc;
 }
 
 int serve_completion_open(struct serve_chat *c, struct serve_completion *ch, unsigned index,
@@ -81,9 +37,8 @@ int serve_completion_open(struct serve_chat *c, struct serve_completion *ch, uns
 	ch->index = index;
 	ch->tokens.wanted = c->request.logprobs;
 	TRY(serve_notes_init(&ch->notes, serve_keeps(c->service) != POLICY_FULL, e));
-	TRY(open_stream(c, POLICY_CONTENT, serve_content_is_json(c) ? FILTER_JSON : 0, &ch->content,
-			e));
-	return c->request.echo ? echo(c, ch, e) : 0;
+	TRY(serve_before_open(c, ch, e));
+	return c->request.echo ? serve_before_echo(c, ch, e) : 0;
 }
 
 /* ---- parts ---- */
@@ -101,6 +56,8 @@ static int put(struct serve_chat *c, struct serve_completion *ch, enum api_part 
 	       struct cleared *text, struct err *e)
 {
 	bool tokens = part == API_CONTENT && ch->tokens.wanted;
+	if (part == API_CONTENT)
+		serve_before_drop(ch, text);
 	/* what was held of the reasoning stands before a stop in the answer */
 	bool before = part == API_REASONING && last && !stop_of(ch, part)->found;
 	if (ch->stopped && !before) {
@@ -129,7 +86,7 @@ static int push(struct serve_chat *c, struct serve_completion *ch, struct filter
 	int end = filter_stream_push(f, text ? text : "", len, &out, e);
 	TRY(end);
 	TRY(put(c, ch, part, false, &out, e));
-	return end == FILTER_OPEN || ch->stopped ? FILTER_OPEN : stop_choice(ch, end);
+	return end == FILTER_OPEN || ch->stopped ? FILTER_OPEN : serve_completion_stop(ch, end);
 }
 
 static int finish(struct serve_chat *c, struct serve_completion *ch, struct filter_stream *f,
@@ -143,7 +100,7 @@ static int finish(struct serve_chat *c, struct serve_completion *ch, struct filt
 	int end = filter_stream_end(f, &out, e);
 	TRY(end);
 	TRY(put(c, ch, part, true, &out, e));
-	return end == FILTER_COMPLETE || ch->stopped ? FILTER_OPEN : stop_choice(ch, end);
+	return end == FILTER_COMPLETE || ch->stopped ? FILTER_OPEN : serve_completion_stop(ch, end);
 }
 
 static int push_content(struct serve_chat *c, struct serve_completion *ch,
@@ -159,7 +116,7 @@ static int push_thought(struct serve_chat *c, struct serve_completion *ch, const
 	if (c->request.hides_reasoning)
 		return FILTER_OPEN; /* it goes nowhere */
 	if (!ch->thought)
-		TRY(open_stream(c, POLICY_REASONING, 0, &ch->thought, e));
+		TRY(serve_completion_stream(c, POLICY_REASONING, 0, &ch->thought, e));
 	return push(c, ch, ch->thought, API_REASONING, text, len, e);
 }
 
@@ -167,7 +124,10 @@ static int push_thought(struct serve_chat *c, struct serve_completion *ch, const
 
 static int note_arguments(struct serve_completion *ch, struct err *e)
 {
-	struct serve_scan where = { "tool_arguments", ch->index, "arguments", ch->open_call };
+	struct serve_scan where = { .phase = "tool_arguments",
+				    .index = ch->index,
+				    .member = "arguments",
+				    .item = ch->open_call };
 	int rc = serve_notes_add(&ch->notes, &where, filter_stream_record(ch->arguments), e);
 	filter_stream_close(ch->arguments);
 	ch->arguments = NULL;
@@ -272,14 +232,17 @@ static int clear_name(struct serve_chat *c, struct serve_completion *ch, struct 
 static int put_name(struct serve_chat *c, struct serve_completion *ch, const struct reply_event *v,
 		    struct err *e)
 {
-	struct serve_scan where = { "tool_arguments", ch->index, "name", ch->open_call };
+	struct serve_scan where = { .phase = "tool_arguments",
+				    .index = ch->index,
+				    .member = "name",
+				    .item = ch->open_call };
 	struct filter_stream *f;
-	TRY(open_stream(c, POLICY_TOOL_ARGUMENTS, 0, &f, e));
+	TRY(serve_completion_stream(c, POLICY_TOOL_ARGUMENTS, 0, &f, e));
 	int end = clear_name(c, ch, f, v, e);
 	int rc = end < 0 ? end : serve_notes_add(&ch->notes, &where, filter_stream_record(f), e);
 	filter_stream_close(f);
 	TRY(rc);
-	return end == FILTER_COMPLETE ? FILTER_OPEN : stop_choice(ch, end);
+	return end == FILTER_COMPLETE ? FILTER_OPEN : serve_completion_stop(ch, end);
 }
 
 /* No tool was offered: the call becomes content, written as JSON. */
@@ -318,9 +281,9 @@ static int begin_call(struct serve_chat *c, struct serve_completion *ch,
 	name_call(c, ch, "", 0, NULL); /* should the name be blocked */
 	end = put_name(c, ch, v, e);
 	TRY(end);
-	return end == FILTER_OPEN
-		       ? open_stream(c, POLICY_TOOL_ARGUMENTS, FILTER_JSON, &ch->arguments, e)
-		       : end;
+	return end == FILTER_OPEN ? serve_completion_stream(c, POLICY_TOOL_ARGUMENTS, FILTER_JSON,
+							    &ch->arguments, e)
+				  : end;
 }
 
 static int push_arguments(struct serve_chat *c, struct serve_completion *ch, const char *text,
@@ -442,7 +405,7 @@ int serve_completion_step(struct serve_chat *c, struct serve_completion *ch, str
 
 int serve_completion_note(struct serve_completion *ch, struct err *e)
 {
-	struct serve_scan where = { .phase = "content", .index = ch->index };
+	struct serve_scan where = { .phase = "content", .index = ch->index, .before = ch->before };
 	if (ch->arguments)
 		TRY(note_arguments(ch, e));
 	if (ch->thought) {

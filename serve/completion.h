@@ -8,6 +8,7 @@
 #include "filters/filters.h"
 #include "serve/answerer.h"
 #include "serve/decision.h"
+#include "policy/policy.h"
 
 struct serve_chat;
 
@@ -135,6 +136,7 @@ struct serve_completion {
 	unsigned calls;
 	unsigned open_call; /* of arguments */
 	bool demoted; /* a call that nobody offered a tool for is being made content */
+	uint64_t before;           /* bytes of the content's stream that are the prompt's end */
 	struct serve_stop stop[3]; /* of content, reasoning, the open call's arguments */
 	int64_t token_us;          /* when the last one came */
 	uint32_t steps;            /* of the answer: a token each */
@@ -147,6 +149,16 @@ struct serve_completion {
 	struct serve_notes notes;
 	const char *finish_reason; /* NULL while running */
 };
+/* A stream by the rules of a phase, for what the model says. how: enum filter_how. */
+int serve_completion_stream(const struct serve_chat *c, enum policy_phase phase, unsigned how,
+			    struct filter_stream **out, struct err *e) MUST_USE;
+/* A rule blocks, or a limit: nothing that is held goes out. end, which comes back: how. */
+int serve_completion_stop(struct serve_completion *ch, int end);
+/* A completion's prompt beside its answer (before.c): the content's stream, which has read the
+ * prompt's end; take the prompt's bytes out of what it cleared; the prompt, to be sent back. */
+int serve_before_open(struct serve_chat *c, struct serve_completion *ch, struct err *e) MUST_USE;
+void serve_before_drop(struct serve_completion *ch, struct cleared *text);
+int serve_before_echo(struct serve_chat *c, struct serve_completion *ch, struct err *e) MUST_USE;
 int serve_completion_open(struct serve_chat *c, struct serve_completion *ch, unsigned index,
 			  struct err *e) MUST_USE;
 /* One step of the answer's choice: what it clears goes into the chat's queue. */

@@ -71,6 +71,7 @@ struct serve_scan {
 	size_t index; /* of the message, the tool, or the choice */
 	const char *member;
 	size_t item;
+	uint64_t before; /* its first bytes, which were read beside it and are no part of it */
 };
 struct serve_notes {
 	json_t *scans, *interventions;

@@ -76,6 +76,8 @@ static json_t *scan_json(const struct serve_notes *n, const struct serve_scan *w
 	struct obj o = place_of(where);
 	struct arr scanned = { 0 };
 	add_range(&scanned, 0, r->scanned);
+	if (where->before)
+		obj_count(&o, "before", where->before);
 	obj_count(&o, "seen", r->seen);
 	obj_add(&o, "seen_digest",
 		n->discreet && !is_untouched(r) ? json_null() : json_digest(&r->seen_digest));
@@ -112,7 +114,10 @@ int serve_notes_add(struct serve_notes *n, const struct serve_scan *where,
 	int failed = json_array_append_new(n->scans, scan_json(n, where, r));
 	for (size_t i = 0; i < r->findings; i++) {
 		const struct filter_finding *x = &r->finding[i];
-		struct obj o = place_of(where);
+		struct obj o = { 0 };
+		if (x->end <= where->before)
+			continue;
+		o = place_of(where);
 		obj_text(&o, "rule", x->rules);
 		obj_count(&o, "start", x->start);
 		obj_count(&o, "end", x->end);

@@ -160,7 +160,9 @@ static int scan_calls(struct serve_chat *c, size_t index, json_t *message, struc
 	json_t *call;
 	json_array_foreach(json_object_get(message, "tool_calls"), i, call) {
 		json_t *function = json_object_get(call, "function");
-		struct serve_scan where = { "input", index, "arguments", i };
+		struct serve_scan where = {
+			.phase = "input", .index = index, .member = "arguments", .item = i
+		};
 		int rc = scan_ids(c, POLICY_INPUT, &where, call, id, 1, e);
 		if (rc == FILTER_COMPLETE)
 			rc = scan_ids(c, POLICY_INPUT, &where, function, name, 1, e);

@@ -67,14 +67,16 @@ static struct cleared itself(const struct answer_token *t, uint64_t begin)
 	};
 }
 
-/* Where a byte of the content stands in what went out of it. */
-static uint64_t place_out(const struct filter_record *r, uint64_t at)
+/* Where a byte of the content stands in what went out of it, of which the first ones did not. */
+static uint64_t place_out(const struct filter_record *r, uint64_t before, uint64_t at)
 {
-	uint64_t out = at;
-	for (size_t i = 0; i < r->findings && !r->shadow; i++)
-		if (r->finding[i].action > FILTER_NOTICE && r->finding[i].end <= at)
-			out = out - (r->finding[i].end - r->finding[i].start) +
-			      r->finding[i].replacement_len;
+	uint64_t out = at - before;
+	for (size_t i = 0; i < r->findings && !r->shadow; i++) {
+		const struct filter_finding *x = &r->finding[i];
+		if (x->action <= FILTER_NOTICE || x->end <= before || x->end > at)
+			continue;
+		out = out - (x->end - (x->start > before ? x->start : before)) + x->replacement_len;
+	}
 	return out;
 }
 
@@ -87,7 +89,8 @@ static int add_token(struct serve_chat *c, const struct serve_completion *ch, si
 	TRY_OUT(count);
 	struct cleared t = itself(&token[0], at);
 	TRY_OUT(serve_queue_add_token(&c->queue, &t, token[0].logprob,
-				      place_out(filter_stream_record(ch->content), at), e));
+				      place_out(filter_stream_record(ch->content), ch->before, at),
+				      e));
 	for (int i = 1; i < count; i++) {
 		struct cleared top = itself(&token[i], 0);
 		if (serve_tops_shows(&ch->tokens.tops, (unsigned)i - 1))
