@@ -97,6 +97,7 @@ static int serve(struct cli *c, struct flow *f, struct serve_host *h)
 	struct server_options o = { .env = &c->env,
 				    .cors = cli_value(c, "cors"),
 				    .alive = cli_notify_alive,
+				    .trusted_proxies = cli_value(c, "trusted-proxy"),
 				    .tls = { cli_value(c, "tls-cert"), cli_value(c, "tls-key"),
 					     cli_value(c, "client-ca"),
 					     cli_value(c, "client-crl") },

@@ -284,6 +284,8 @@ const struct cli_command cli_commands[] = {
 	    { "tls-cert", "FILE", "speak TLS: certificate chain in PEM, read again when it changes" },
 	    { "tls-key", "FILE", "its private key in PEM, for its owner alone (mode 0600)" },
 	    { "client-ca", "FILE", "clients must have a certificate of one of these" },
+	    { "trusted-proxy", "A,..",
+	      "proxies in front whose X-Forwarded-For is believed: addresses, A/BITS, or unix" },
 	    { "client-crl", "FILE", "client certificates that were taken back" },
 	    { "subject-header", "NAME",
 	      "field of a request that names the person who asks, as a proxy sets it" },

@@ -2,6 +2,7 @@
  * text, and another thread looks meanwhile whether the client still waits. A plain answer is kept
  * and written at the end; of a stream each piece goes out as it comes. */
 #include "server/answers.h"
+#include "server/forwarded.h"
 #include "server/request.h"
 #include "server/routes.h"
 #include "server/subject.h"
@@ -9,7 +10,6 @@
 #include "base/limits.h"
 #include "serve/serve.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -125,14 +125,14 @@ static void cancel(void *arg) { serve_chat_cancel(arg); }
 static int open_chat(struct chat *c)
 {
 	struct exchange *x = c->x;
-	char address[INET6_ADDRSTRLEN] = "", subject[SUBJECT_ROOM];
+	char share[SERVER_SHARE_ROOM], subject[SUBJECT_ROOM];
 	TRY(server_subject_read(x, subject, &c->err));
-	inet_ntop(AF_INET6, x->c->peer.address, address, sizeof address);
+	server_forwarded_share(x->c, share);
 	struct serve_caller by = { .handle = x->caller.handle[0] ? x->caller.handle : NULL,
 				   .subject = subject[0] ? subject : NULL,
 				   .person = x->caller.subject[0] ? x->caller.subject : NULL,
-				   .share = address,
 				   .facts = &x->facts,
+				   .share = share,
 				   .tokens_most = x->c->shortly ? SERVER_SHORT_TOKENS : 0 };
 	server_connection_await(x->c, NULL, NULL);
 	TRY(serve_chat_open(&c->asked, x->s->host, x->route->shape, x->request.body.bytes,

@@ -231,6 +231,7 @@ static const struct {
 	[HEAD_CONNECTION] = { "Connection", check_connection, true },
 	[HEAD_REQUEST_ID] = { "X-Request-Id", NULL, true },
 	[HEAD_ACCEPT] = { "Accept", NULL, true },
+	[HEAD_FORWARDED_FOR] = { "X-Forwarded-For", NULL, true },
 };
 
 static enum head_result check_field(struct head *h, const char *s, size_t len)

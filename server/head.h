@@ -15,7 +15,7 @@ struct head_slice {
 	size_t len;
 };
 
-/* Fields that mean something to us; each but the last three occurs at most once. */
+/* Fields that mean something to us; each but the last four occurs at most once. */
 enum head_field {
 	HEAD_HOST,
 	HEAD_LENGTH,
@@ -30,6 +30,7 @@ enum head_field {
 	HEAD_CONNECTION,
 	HEAD_REQUEST_ID, /* what the client calls the request */
 	HEAD_ACCEPT,
+	HEAD_FORWARDED_FOR, /* the last one */
 	HEAD_FIELDS,
 };
 

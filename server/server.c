@@ -1,5 +1,6 @@
 #include "server/server.h"
 #include "server/lines.h"
+#include "server/forwarded.h"
 #include "server/listen.h"
 #include "server/cors.h"
 #include "server/loop.h"
@@ -86,6 +87,7 @@ static int open_parts(struct server *s, const struct server_options *o, struct e
 			       CONNECTIONS_MOST, REQUESTS_MOST);
 	TRY(server_cors_check(o->cors, e));
 	TRY(open_lines(s, o, e));
+	TRY(server_forwarded_open(s, o, e));
 	TRY(server_tls_open(s, o, e));
 	TRY(server_listen(s, o, e));
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);

@@ -39,13 +39,17 @@ struct server_options {
 	/* Of the listeners with TLS; copied. A file that changes is read again; what does not fit
 	 * changes nothing, and stderr says why. */
 	struct net_tls_files tls;
+	/* Proxies whose X-Forwarded-For says whose a request is: ADDRESS, ADDRESS/BITS or "unix", with
+	 * commas between them; NULL: none. Borrowed until server_open returns. */
+	const char *trusted_proxies;
 	/* Open connections. An idle one costs some hundred bytes here, or some KB with TLS, one whose
 	 * head or body is coming 41 KiB. Beyond it one is closed of the origin (an address of IPv4,
 	 * the /64 of one of IPv6) that has most, which of these is missed least: the longest idle;
 	 * and where none is, the new one gets 503. 0: as many as there are descriptors for, at most
 	 * 16,384 */
 	unsigned connections_max;
-	/* Of these from one origin. 0: seven eighths, so that another finds room */
+	/* Of these from one origin that is no trusted proxy. 0: seven eighths, so that another finds
+	 * room */
 	unsigned address_connections_max;
 	/* Worked on at once, a thread each, seven eighths of them for one origin, of which the last
 	 * eighth for answers of at most 64 tokens; beyond it 503; 0: 256 */

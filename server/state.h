@@ -40,6 +40,13 @@ struct origins {
 	uint64_t seed[2];
 };
 
+/* Addresses with the same first bits. */
+#define SERVER_TRUSTED_MAX 16
+struct net_block {
+	struct net_peer peer;
+	unsigned bits;
+};
+
 /* Connections that wait, by how long they may. */
 enum table_ring { TABLE_HEADS, TABLE_BODIES, TABLE_IDLE, TABLE_CLOSING, TABLE_RINGS };
 
@@ -75,6 +82,8 @@ struct server {
 	unsigned intakes; /* allocated */
 	struct link ring[TABLE_RINGS], work;
 	struct origins origins;
+	struct net_block trusted[SERVER_TRUSTED_MAX]; /* proxies (forwarded.h) */
+	unsigned trusted_count;
 	unsigned open, requests;   /* connections, and those whose request is worked on */
 	unsigned workers, waiting; /* threads, and those of them that wait for an event */
 };

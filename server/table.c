@@ -12,6 +12,7 @@
  * deadline; and one of its origin (origin.h), from which a place is taken when there is none. One
  * whose request is worked on stands in the ring of those alone. */
 #include "server/table.h"
+#include "server/forwarded.h"
 #include "server/origin.h"
 #include "server/request.h"
 #include "server/wire.h"
@@ -244,6 +245,7 @@ static bool add(struct server *s, const struct listener *l, int fd, const struct
 	struct origin *o = server_origin_get(s, &key);
 	if (!o)
 		return false;
+	o->trusted = server_forwarded_trusts(s, peer);
 	o->held++; /* what is dropped for it may be its own */
 	bool room = l->admin || has_room(s, o, 1, false);
 	if (!has_slot(s, l))

@@ -4,6 +4,7 @@
  * request, which may take long, it sees to it that another one waits. No request is handed from one
  * thread to another: that would cost more than many an answer. */
 #include "server/worker.h"
+#include "server/forwarded.h"
 #include "server/request.h"
 #include "server/request_line.h"
 #include "server/respond.h"
@@ -114,6 +115,7 @@ static void conclude(struct connection *c, enum request_end end)
 static void serve_request(struct connection *c)
 {
 	const struct head *h = &c->in->head;
+	server_forwarded_read(c);
 	bool whole = !h->chunked && c->in->have >= h->bytes + h->body_bytes;
 	if (may_work(c, whole))
 		conclude(c, server_request_begin(c));
