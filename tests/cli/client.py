@@ -68,7 +68,7 @@ class Home:
 class Server:
     """`hallmark serve` on a free port; the model is called m. addresses: of all TCP listeners."""
 
-    def __init__(self, home, ref, *args, env=None, listen="127.0.0.1:0"):
+    def __init__(self, home, ref, *args, env=None, listen="127.0.0.1:0", name="m", quiet=True):
         self.log = open(home.dir / "server.log", "w+b")
         self.process = subprocess.Popen(
             [
@@ -76,10 +76,10 @@ class Server:
                 "serve",
                 str(ref),
                 "--name",
-                "m",
+                name,
                 "--listen",
                 listen,
-                "--quiet",
+                *(["--quiet"] if quiet else []),
                 *map(str, args),
             ],
             env=env or home.env(),

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -133,4 +134,13 @@ int renameat(int from, const char *a, int to, const char *b)
 int rename(const char *a, const char *b)
 {
 	return closed_to(AT_FDCWD, b, O_WRONLY) ? -1 : REAL(rename)(a, b);
+}
+
+/* A full disk says that it is. */
+int statvfs(const char *path, struct statvfs *out)
+{
+	int rc = REAL(statvfs)(path, out);
+	if (rc == 0 && fault() == 'u' && is_under(path))
+		out->f_bavail = 0;
+	return rc;
 }
