@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # peer: prometheus_client
 """Who watches a server learns how it does, and nothing of what is said: a stock library reads its metrics
-under load, a line a request reaches files, syslog and an OTLP collector, /ready says when it would not answer."""
+under load, a line a request reaches files, syslog and a collector, /ready says when nothing is answered."""
 
 import http.client, http.server, json, os, re, socket, subprocess, sys, threading, time
 
