@@ -3,6 +3,7 @@
 #include "server/answers.h"
 #include "server/cors.h"
 #include "server/routes.h"
+#include "server/table.h"
 #include "base/text.h"
 
 #include <stdio.h>
@@ -96,7 +97,8 @@ static int check_caller(struct exchange *x)
 	if (peer && !x->caller.handle[0])
 		snprintf(x->caller.handle, sizeof x->caller.handle, "cert:%.48s",
 			 peer->fingerprint);
-	return server_route_refuses(x->route, rc > 0 ? &x->caller : NULL);
+	int status = server_route_refuses(x->route, rc > 0 ? &x->caller : NULL);
+	return status ? status : server_table_share(x->c) ? 0 : 503;
 }
 
 static int refuse_caller(struct exchange *x, int status)
@@ -107,6 +109,10 @@ static int refuse_caller(struct exchange *x, int status)
 				   .code = "invalid_api_key" };
 	if (status == 401)
 		return server_respond_error(x, &error, ask);
+	if (status == 503 && x->caller.id[0]) {
+		server_count_refused(x->s, REFUSED_REQUESTS);
+		return server_answer_error(x, status, "too many requests at once with this token");
+	}
 	return server_answer_error(x, status,
 				   status == 403 ? "this token may not do that"
 						 : "tokens cannot be checked now: try again");

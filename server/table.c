@@ -15,6 +15,7 @@
 #include "server/forwarded.h"
 #include "server/origin.h"
 #include "server/request.h"
+#include "server/respond.h"
 #include "server/wire.h"
 
 #include <stdlib.h>
@@ -398,17 +399,47 @@ bool server_table_take_in(struct connection *c)
 	return !c->turned_away;
 }
 
+_Static_assert(sizeof(struct origin_key) == ACCESS_ID_ROOM, "a token's id is a key too");
+
+/* Whose the request is: the token's, once that is known; else of the address. */
+static struct origin_key asker_of(const struct connection *c, bool *is_token)
+{
+	struct origin_key key = server_origin_of(&c->client);
+	*is_token = c->asked && c->asked->caller.id[0];
+	if (*is_token)
+		memcpy(&key, c->asked->caller.id, sizeof key);
+	return key;
+}
+
+/* What has no body is answered at once, and tells a monitor that the server lives: for that there
+ * are a few more places. */
+static bool is_light(const struct connection *c)
+{
+	return strcmp(c->in->head.method, "POST") != 0;
+}
+
+/* Where tokens are asked for, those share the places and not their addresses: what has none yet is
+ * either refused or about to say it. */
+static bool has_place(struct connection *c, bool is_token)
+{
+	const struct server *s = c->s;
+	bool light = is_light(c);
+	if (s->requests >= s->limits.requests_max + (light ? SERVER_LIGHT : 0))
+		return false;
+	return light || (s->limits.known && !is_token) || has_share(c);
+}
+
 /* With the lock held. */
 static bool begin_request(struct connection *c)
 {
 	struct server *s = c->s;
-	const struct origin_key key = server_origin_of(&c->client);
-	bool counts = !c->listener->admin;
+	bool is_token, counts = !c->listener->admin;
+	const struct origin_key key = asker_of(c, &is_token);
 	c->shortly = false;
 	c->asker = server_origin_get(s, &key);
 	if (!c->asker)
 		return false;
-	if (counts && (s->requests >= s->limits.requests_max || !has_share(c))) {
+	if (counts && !has_place(c, is_token)) {
 		server_origin_give_back(s, c->asker);
 		c->asker = NULL;
 		return false;
@@ -419,6 +450,25 @@ static bool begin_request(struct connection *c)
 	leave_rings(c);
 	link_append(&s->work, &c->by_time);
 	return true;
+}
+
+bool server_table_share(struct connection *c)
+{
+	struct server *s = c->s;
+	bool is_token, ok = true;
+	pthread_mutex_lock(&s->lock);
+	const struct origin_key key = asker_of(c, &is_token);
+	struct origin *o =
+		is_token && c->at_work && !c->listener->admin ? server_origin_get(s, &key) : NULL;
+	if (o && o != c->asker) {
+		c->asker->at_work--;
+		server_origin_give_back(s, c->asker);
+		c->asker = o;
+		ok = is_light(c) || has_share(c);
+		o->at_work++;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return ok;
 }
 
 bool server_table_begin_request(struct connection *c, bool *alone)
@@ -441,6 +491,7 @@ struct intake *server_table_intake(struct connection *c)
 	if (s->intakes >= SERVER_INTAKES + s->limits.requests_max) {
 		struct connection *other = server_origin_least(s, NULL, ORIGIN_BEGUN, true);
 		if (other && other != c) {
+			server_count_refused(s, REFUSED_EVICTED);
 			drop(other);
 		}
 	}

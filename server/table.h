@@ -13,6 +13,7 @@
 #define SERVER_TURNED_AWAY 1024u /* most connections beyond connections_max, to be told so */
 #define SERVER_OPERATORS 16u     /* and for the operator */
 #define SERVER_INTAKES 2048u     /* heads and bodies that are coming at once, of 41 KiB each */
+#define SERVER_LIGHT 64u         /* requests without a body beyond requests_max */
 #define SERVER_MOMENT_MS 250     /* that a new connection has for its first words */
 #define SERVER_SHORT_TOKENS 64u  /* of answers for which the last places of an address are */
 #define SERVER_CLOSING_MS 2000   /* for the client to end first: a reset could eat our last bytes */
@@ -68,6 +69,10 @@ struct server_open_connections {
 	unsigned idle, reading, working;
 };
 void server_table_count(struct server *s, struct server_open_connections *out);
+
+/* The caller of the request is known now: where it has a token, that is whose places the request
+ * takes. False: it has all of them already. */
+bool server_table_share(struct connection *c);
 
 /* From the thread that has it: wait for the client again, or close. */
 void server_table_put(struct connection *c, enum connection_place place);

@@ -367,7 +367,7 @@ Test(server_connections, one_address_does_not_take_all_places)
 	post(fd[6], "", "{\"max_tokens\":5," MESSAGE("pieces=1 first=3000"));
 	wait_for(&fake_counts.opened, 8);
 	fd[7] = dial(r.port);
-	say(fd[7], HEALTH);
+	post(fd[7], "", SAY("none"));
 	expect_one(fd[7], 503, "close");
 	say(other, HEALTH);
 	expect_one(other, 200, NULL);
@@ -456,6 +456,8 @@ Test(server_connections, requests_beyond_the_limit_get_503)
 	post(fd, "", SAY("pieces=1 first=600"));
 	wait_for(&fake_counts.opened, 1);
 	say(other, HEALTH);
+	expect_one(other, 200, NULL); /* it lives: that takes no time */
+	post(other, "", SAY("hi"));
 	struct buf b = get_one(other, false);
 	cr_expect(status(&b) == 503 && count(&b, "Retry-After: 1\r\n") == 1, "%s", b.bytes);
 	buf_free(&b);

@@ -22,6 +22,7 @@ static int find_token(void *ctx, const struct digest *token, struct access_calle
 		if (name && memcmp(&d, token, sizeof d) == 0) {
 			*out = access_nobody(NULL);
 			snprintf(out->handle, sizeof out->handle, "token:%s", name);
+			snprintf(out->id, sizeof out->id, "tok_%016zx", i);
 			return 1;
 		}
 	}
@@ -137,4 +138,52 @@ Test(server_routes, what_a_route_needs_decides)
 								   .scope = rows[i].scope },
 						  rows[i].caller),
 			     rows[i].status, "%zu", i);
+}
+
+static int ask_slowly(uint16_t port, const char *token, const char *body)
+{
+	struct buf raw = { 0 };
+	int fd = dial(port);
+	buf_printf(&raw, POST "Authorization: Bearer %s\r\nContent-Length: %zu\r\n\r\n%s", token,
+		   strlen(body), body);
+	put(fd, raw.bytes, raw.len);
+	buf_free(&raw);
+	return fd;
+}
+
+/* The body comes after the head, so that its caller is known before. */
+static int ask_in_two(uint16_t port, const char *token, const char *body)
+{
+	char head[300];
+	int fd = dial(port);
+	snprintf(head, sizeof head, POST "Authorization: Bearer %s\r\nContent-Length: %zu\r\n\r\n", token,
+		 strlen(body));
+	say(fd, head);
+	usleep(30000);
+	say(fd, body);
+	return fd;
+}
+
+Test(server_routes, places_are_shared_out_by_token_and_not_by_the_address_behind_which_all_are)
+{
+	static const char slow[] = SAY("pieces=1 first=1500"), brief[] = "{\"max_tokens\":5," MESSAGE("hi");
+	struct tokens t = { .name = { "other", "sesame" } };
+	struct running r = start((struct server_options){ .known = find_token, .known_ctx = &t, .requests_max = 8 });
+	int fd[9], before = atomic_load(&fake_counts.opened);
+	for (int i = 0; i < 6; i++)
+		fd[i] = i % 2 ? ask_slowly(r.port, "sesame", slow) : ask_in_two(r.port, "sesame", slow);
+	wait_for(&fake_counts.opened, before + 6);
+	fd[6] = ask_slowly(r.port, "sesame", slow); /* the last place of a token is for what is short */
+	struct buf b = get_one(fd[6], false);
+	cr_expect_eq(status(&b), 503, "%s", b.bytes);
+	buf_free(&b);
+	fd[7] = ask_slowly(r.port, "other", slow); /* from the same address */
+	wait_for(&fake_counts.opened, before + 7);
+	fd[8] = ask_in_two(r.port, "sesame", brief);
+	b = get_one(fd[8], false);
+	cr_expect_eq(status(&b), 200, "%s", b.bytes);
+	buf_free(&b);
+	for (int i = 0; i < 9; i++)
+		close(fd[i]);
+	stop(&r);
 }
