@@ -19,6 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NODES_A_LOOK 1024 /* of a tree, after which it is looked whether to go on */
+#define NODES_A_STEP 8    /* of a tree are walked in the time of one step of the automaton */
+
 _Static_assert(TOKEN_MARK == GRAMMAR_MARK, "one byte marks control tokens for both");
 
 struct mask {
@@ -256,13 +259,16 @@ static bool mask_fill(struct engine_constraint *c, const struct token_tree *t, u
 	memset(m->bits, 0, mask_words(c) * sizeof *m->bits);
 	m->limited = false;
 	c->walk[0] = at;
+	uint32_t walked = 0;
 	for (uint32_t i = 0; i < t->nodes && at >= AUTOMATON_START;) {
 		const struct token_node *node = &t->node[i];
 		uint32_t from = c->walk[node->depth - 1];
 		uint32_t next = automaton_row(c->automaton, from)[class[node->byte]];
 		if (next == AUTOMATON_FULL)
 			next = automaton_take(c->automaton, from, node->byte);
-		if (next == AUTOMATON_FULL)
+		if (next == AUTOMATON_FULL ||
+		    (++walked % NODES_A_LOOK == 0 &&
+		     !automaton_spend(c->automaton, NODES_A_LOOK / NODES_A_STEP)))
 			return false;
 		if (next < AUTOMATON_START) {
 			m->limited |= next == AUTOMATON_LIMIT;
@@ -397,6 +403,11 @@ static bool look_exact(struct engine_constraint *c, struct constraint_place *p, 
 	       filter_meeting(c, p, count == 0, mask);
 }
 
+static bool is_held(const struct engine_constraint *c)
+{
+	return automaton_is_held(c->automaton) || (c->exact && automaton_is_held(c->exact));
+}
+
 static int look(struct engine_constraint *c, struct constraint_place *p, const uint32_t *id,
 		uint32_t count, uint64_t *mask, struct constraint_state *out, struct err *e)
 {
@@ -404,7 +415,7 @@ static int look(struct engine_constraint *c, struct constraint_place *p, const u
 	size_t words = engine_constraint_words(c);
 	int rc = 0;
 	bool known = look_plain(c, p, id, count, &m, mask != NULL, out, &rc, e);
-	if (!known) {
+	if (!known && !is_held(c)) {
 		forget(c);
 		known = look_plain(c, p, id, count, &m, mask != NULL, out, &rc, e);
 	}
@@ -414,9 +425,15 @@ static int look(struct engine_constraint *c, struct constraint_place *p, const u
 		if (!c->exact ||
 		    look_exact(c, p, id, count, mask != NULL ? m->bits + words : NULL, mask, out))
 			return 0;
+		if (is_held(c))
+			break;
 		automaton_reset(c->exact);
 		c->exact_generation++;
 	}
+	if (rc == 0 && is_held(c))
+		return p->stop && atomic_load(p->stop)
+			       ? err_set(e, ERR_UNAVAILABLE, "the answer is not wanted any more")
+			       : 1;
 	return rc < 0 ? rc
 		      : err_set(e, ERR_INPUT,
 				"the constraint needs more than %zu MiB or %u steps for one token "
@@ -428,7 +445,11 @@ int engine_constraint_mask(struct engine_constraint *c, struct constraint_place 
 			   const uint32_t *id, uint32_t count, uint64_t *mask,
 			   struct constraint_state *out, struct err *e)
 {
+	uint32_t work = p->work > 0 ? p->work : UINT32_MAX;
 	pthread_mutex_lock(&c->lock);
+	automaton_allow(c->automaton, work, p->stop);
+	if (c->exact)
+		automaton_allow(c->exact, work, p->stop);
 	int rc = look(c, p, id, count, mask, out, e);
 	pthread_mutex_unlock(&c->lock);
 	return rc;

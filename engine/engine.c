@@ -19,6 +19,7 @@ static void text_facts(struct engine_facts *f, const struct language_facts *t,
 	f->tokenizer = t->tokenizer;
 	f->chat_template = t->chat_template;
 	f->tokens_real = t->tokens_real < c->vocab ? t->tokens_real : c->vocab;
+	f->token_bytes_max = t->token_bytes_max;
 	if ((f->eos_count == 0 || c->eos_assumed) && t->eos_id < c->vocab) {
 		f->eos[0] = t->eos_id;
 		f->eos_count = 1;
@@ -142,6 +143,7 @@ static int parts_open(struct engine *m, struct source *src, uint64_t seed,
 		TRY(model_weights_invent(&formats, &order, seed, &m->backend->keeper, e));
 	}
 	facts_set(m, &formats, backend.cache);
+	TRY(aside_open(&m->aside, 0, NULL, e));
 	TRY(scheduler_open(m, o, e));
 	return notes_join(m, e);
 }
@@ -240,6 +242,7 @@ void engine_close(struct engine *m)
 	if (m == NULL)
 		return;
 	scheduler_close(m);
+	aside_close(m->aside);
 	if (m->backend)
 		m->backend->close(m->backend);
 	pool_close(m->pool);

@@ -24,31 +24,33 @@ enum engine_cache { ENGINE_CACHE_F32, ENGINE_CACHE_BF16, ENGINE_CACHE_INT8 };
 
 struct engine_options {
 	unsigned threads; /* 0: one for each core */
-	const char *kernels; /* NULL: HALLMARK_KERNELS, else the best this machine has: "avx2", ... */
+	const char
+		*kernels; /* NULL: HALLMARK_KERNELS, else the best this machine has: "avx2", ... */
 	bool fast; /* numerics: a fast twin of the kernels where there is one; bits of its own */
 	enum model_packing weights;
 	enum engine_cache cache;
-	uint64_t cache_bytes; /* of all sequences, their states too; 0: a share of what is free */
-	uint64_t memory_max;  /* refuse to load beyond it; 0: what the system says is available */
-	uint32_t batch_max;   /* sessions stepped together; 0: 64 */
+	uint64_t cache_bytes;   /* of all sequences, their states too; 0: a share of what is free */
+	uint64_t memory_max;    /* refuse to load beyond it; 0: what the system says is available */
+	uint32_t batch_max;     /* sessions stepped together; 0: 64 */
 	struct source *adapter; /* LoRA, merged at load; borrowed while opening; NULL: none */
 	bool no_prefix_cache, quiet; /* quiet: no progress bar */
-	struct clock clock; /* for deadlines; zero: the system's */
+	struct clock clock;          /* for deadlines; zero: the system's */
 };
 
 struct engine_facts {
 	const char *model_type;
 	uint32_t vocab, tokens_real, layers, hidden, context_max; /* real: of the tokenizer */
-	uint32_t eos[8], eos_count, bos; /* bos UINT32_MAX: none */
+	uint32_t eos[8], eos_count, bos;                          /* bos UINT32_MAX: none */
+	size_t token_bytes_max;      /* of the longest token; 0: no tokenizer */
 	const char *weights, *cache; /* most matrices' storage as packed: "q8"; "f32", "int8" */
 	const char *device, *device_name; /* "cpu", and what it calls itself; "": unknown */
 	const char *kernel_set;           /* "plain", "avx2", ... */
-	const char *numerics, *regime;    /* "canonical" or "fast"; the class of its bits, "cpu/1" */
+	const char *numerics, *regime; /* "canonical" or "fast"; the class of its bits, "cpu/1" */
 	/* of the files' bytes; template: of its text; choice: model_formats_choice */
 	struct digest config, tokenizer, chat_template, choice;
-	const char *notes;     /* what a person should know of the files: lines, or "" */
+	const char *notes; /* what a person should know of the files: lines, or "" */
 	const struct model_generation *generation; /* sampling defaults; of the engine */
-	uint64_t weight_bytes; /* packed */
+	uint64_t weight_bytes;                     /* packed */
 	uint32_t moe_layers, experts, experts_per_token;
 	unsigned threads;
 };
@@ -181,14 +183,14 @@ const uint32_t *engine_session_ids(const struct engine_session *s, size_t *count
 /* The log-probabilities of those ids, [count of engine_session_ids]; NULL unless asked for. */
 const struct engine_logprob *engine_session_logprobs(const struct engine_session *s);
 const float *engine_session_logits(const struct engine_session *s); /* [vocab], raw, of the last */
-uint32_t engine_session_cached(const struct engine_session *s); /* of the prompt: not computed */
+uint32_t engine_session_cached(const struct engine_session *s);   /* of the prompt: not computed */
 int64_t engine_session_queued_us(const struct engine_session *s); /* before it began; 0: it waits */
-void engine_session_close(struct engine_session *s); /* NULL is fine; cancels */
+void engine_session_close(struct engine_session *s);              /* NULL is fine; cancels */
 /* The reader is gone: a waiting call of engine_session_next, or the next one, fails with
  * ERR_UNAVAILABLE. The only function that another thread may call, until close. NULL is fine. */
 void engine_session_cancel(struct engine_session *s);
 
-struct engine_load { /* how busy it is */
+struct engine_load {                            /* how busy it is */
 	uint32_t running, waiting;              /* sessions in the batch; queued */
 	uint64_t cache_pages, cache_pages_used; /* of all sequences and of the prefix cache */
 	/* slots of recurrent state: bytes of one, all, those of sequences, of the prefix cache */

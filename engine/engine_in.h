@@ -2,6 +2,7 @@
 #ifndef ENGINE_ENGINE_IN_H
 #define ENGINE_ENGINE_IN_H
 
+#include "base/aside.h"
 #include "base/pool.h"
 #include "engine/backend.h"
 #include "engine/language.h"
@@ -42,6 +43,7 @@ struct engine {
 	struct cache_pool *pages;
 	struct state_pool *states; /* NULL: no layer has state */
 	struct scheduler *scheduler;
+	struct aside *aside; /* for masks */
 };
 
 /* pass.c */

@@ -163,6 +163,7 @@ static int open_tokenizer(struct language *t, struct source *src, const json_t *
 		check(t->tokenizer != NULL);
 		t->facts.tokenizer = digest_of(file.bytes, file.len);
 		t->facts.tokens_real = tokenizer_ids(t->tokenizer);
+		t->facts.token_bytes_max = tokenizer_bytes_max(t->tokenizer);
 		tokenizer_unicode_version(t->facts.unicode);
 	}
 	buf_free(&file);

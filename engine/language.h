@@ -13,10 +13,11 @@ struct language_facts {
 	struct digest chat_template; /* of the template's text; all zero without one */
 	bool has_template;
 	uint32_t tokens_real;    /* highest id + 1 */
+	size_t token_bytes_max;  /* of the longest token */
 	char unicode[24];        /* version of the matcher's character tables, "14.0.0" */
 	const char *bos, *eos;   /* token strings of tokenizer_config.json; NULL: none */
 	uint32_t bos_id, eos_id; /* their ids, UINT32_MAX: none */
-	const char *notes; /* what a person should know: lines that end in a newline, or "" */
+	const char *notes;       /* what a person should know: lines that end in a newline, or "" */
 };
 
 /* Read tokenizer.json or else tiktoken.model, tokenizer_config.json, special_tokens_map.json and

@@ -218,7 +218,8 @@ static int dead_end(const struct sampler *s, const struct constraint_state *stat
 
 bool sampler_is_constrained(const struct sampler *s) { return s->s.constraint != NULL; }
 
-int sampler_prepare(struct sampler *s, bool only_look, struct err *e)
+int sampler_prepare(struct sampler *s, bool only_look, uint32_t work, const atomic_bool *stop,
+		    struct err *e)
 {
 	struct constraint_state *state = &s->ready_state;
 	s->prepares = true;
@@ -227,8 +228,14 @@ int sampler_prepare(struct sampler *s, bool only_look, struct err *e)
 	if (s->ready == NULL)
 		return err_set(e, ERR_NOMEM, "out of memory for the constraint");
 	s->ready_at = UINT32_MAX;
-	TRY(engine_constraint_mask(s->s.constraint, &s->place, s->id, s->count,
-				   only_look ? NULL : s->ready, state, e));
+	s->place.work = work;
+	s->place.stop = stop;
+	int rc = engine_constraint_mask(s->s.constraint, &s->place, s->id, s->count,
+					only_look ? NULL : s->ready, state, e);
+	s->place.work = 0;
+	s->place.stop = NULL;
+	if (rc != 0)
+		return rc;
 	s->ready_at = only_look ? UINT32_MAX : s->count;
 	s->complete = s->count > 0 && state->ends && !state->goes_on;
 	return 0;

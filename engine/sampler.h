@@ -8,6 +8,8 @@
 
 #include "engine/pass.h"
 
+#include <stdatomic.h>
+
 struct sampler;
 
 /* Parameters are checked (ERR_INPUT). prompt: for the repetition penalty. tokens_max: ids that will
@@ -26,9 +28,12 @@ bool sampler_ends(const struct engine_facts *f, const struct engine_sampling *s,
 /* Whether there is a constraint. Its mask is most of a draw's work, and may take half a second: so
  * it can be made beforehand, for the ids accepted so far, by another thread than the one that
  * draws, one at a time. From the first call on accept looks at the constraint no more: is_complete
- * holds after a prepare. only_look: no draw follows. ERR_INPUT: as of sampler_draw. */
+ * holds after a prepare. only_look: no draw follows. work: steps at most, then 1, and another call
+ * goes on; 0: as many as it takes. stop: as soon as it is set, ERR_UNAVAILABLE; NULL: never.
+ * ERR_INPUT: as of sampler_draw. */
 bool sampler_is_constrained(const struct sampler *s);
-int sampler_prepare(struct sampler *s, bool only_look, struct err *e) MUST_USE;
+int sampler_prepare(struct sampler *s, bool only_look, uint32_t work, const atomic_bool *stop,
+		    struct err *e) MUST_USE;
 /* The constraint is complete and nothing may follow: the answer ends here (as if by eos). */
 bool sampler_is_complete(const struct sampler *s);
 

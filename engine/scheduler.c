@@ -356,64 +356,65 @@ static void task_wait(struct task *t)
 
 /* ---- masks of constraints ---- */
 
-/* How many make masks at once: the others' tokens need the cores too. */
-static uint32_t makers_max(const struct scheduler *s)
+/* Steps of a mask that the reader's own thread makes: most masks are known already. */
+#define QUICK_WORK (1u << 13)
+#define SLOW_US 2000 /* after a mask that took longer the next one is not tried quickly */
+
+struct mask_work {
+	struct task *task;
+	bool only_look;
+	int rc;
+	int64_t took_us; /* at work */
+	struct err err;
+};
+
+static void mask_prepare(struct mask_work *w, uint32_t work)
 {
-	uint32_t half = s->engine->facts.threads / 2;
-	return half > 0 ? half : 1;
+	struct task *t = w->task;
+	struct clock clock = t->scheduler->clock;
+	int64_t begun = clock.steady_us(clock.ctx);
+	w->rc = sampler_prepare(t->sampler, w->only_look, work, &t->mask.stop, &w->err);
+	w->took_us += clock.steady_us(clock.ctx) - begun;
 }
 
-/* Of those that wait to make one: whose client was served least. */
-static struct task *next_maker(const struct scheduler *s)
-{
-	struct task *best = NULL;
-	for (struct task *t = s->oldest; t != NULL; t = t->after) {
-		if (t->queues && (best == NULL || t->client->served < best->client->served))
-			best = t;
-	}
-	return best;
-}
+static void mask_work(void *arg) { mask_prepare(arg, 0); }
 
-static void signal_maker(struct scheduler *s)
+/* Without the lock. What takes long is made beside, where it waits for others of its client. */
+static void mask_make(struct task *t, struct mask_work *w)
 {
-	struct task *next = next_maker(s);
-	if (next != NULL && s->makers < makers_max(s))
-		pthread_cond_signal(&next->changed);
+	w->rc = 1;
+	if (!t->slow)
+		mask_prepare(w, QUICK_WORK);
+	t->slow = w->rc == 1;
+	if (!t->slow)
+		return;
+	t->mask.work = mask_work;
+	t->mask.arg = w;
+	t->mask.client = t->client->name;
+	if (!aside_run(t->scheduler->engine->aside, &t->mask))
+		w->rc = err_set(&w->err, ERR_UNAVAILABLE, "the answer is not wanted any more");
 }
 
 /* The mask of the next token, which the step that draws it does not wait for: it may take half a
- * second. The reader's thread makes it, without the lock, when it is its turn; its client pays for
- * each millisecond as for a row. */
+ * second. Its client pays for each millisecond as for a row. */
 static void make_mask(struct task *t)
 {
 	struct scheduler *s = t->scheduler;
-	struct err err = { 0 };
-	t->queues = true;
-	while (t->state != TASK_DONE && (s->makers >= makers_max(s) || next_maker(s) != t)) {
-		signal_maker(s); /* whose turn it is may have changed since one was told */
-		task_wait(t);
-	}
-	t->queues = false;
-	bool ended = t->end != ENGINE_GOING, gone = t->state == TASK_DONE && !ended;
-	if (!gone) {
-		s->makers++;
-		signal_maker(s);
+	struct mask_work w = { .task = t, .only_look = t->end != ENGINE_GOING };
+	if (t->state != TASK_DONE || w.only_look) {
 		pthread_mutex_unlock(&s->lock);
-		int64_t begun = s->clock.steady_us(s->clock.ctx);
-		int r = sampler_prepare(t->sampler, ended, &err);
-		int64_t took = s->clock.steady_us(s->clock.ctx) - begun;
+		mask_make(t, &w);
 		pthread_mutex_lock(&s->lock);
-		s->makers--;
-		t->client->served += took > 0 ? (uint64_t)took / 1000 : 0;
-		if (r < 0 && !ended)
-			task_fail(t, r, err.text);
-		else if (r == 0 && sampler_is_complete(t->sampler))
+		t->slow = t->slow && w.took_us > SLOW_US;
+		t->client->served += w.took_us > 0 ? (uint64_t)w.took_us / 1000 : 0;
+		if (w.rc < 0 && !w.only_look)
+			task_fail(t, w.rc, w.err.text);
+		else if (w.rc == 0 && sampler_is_complete(t->sampler))
 			t->end = ENGINE_STOP;
 		if (t->result < 0 || t->end != ENGINE_GOING)
 			scheduler_retire(s, t);
 	}
 	t->unprepared = false;
-	signal_maker(s);
 	wake(s);
 }
 
@@ -468,6 +469,7 @@ void task_cancel(struct task *t)
 	pthread_mutex_lock(&t->scheduler->lock);
 	task_fail(t, ERR_UNAVAILABLE, "the answer is not wanted any more");
 	task_drop(t);
+	aside_cancel(&t->mask);
 	pthread_cond_signal(&t->changed);
 	pthread_mutex_unlock(&t->scheduler->lock);
 }

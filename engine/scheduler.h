@@ -5,11 +5,13 @@
  * reader and is left out while it is that far. Where several clients have work, none of them makes
  * another's step take more than about twice as long: scheduler_share.c. When pages of the cache run
  * out, the youngest task gives its pages back and is computed again later. Masks of constraints are
- * made by the readers: they may take half a second, and no step waits for one. None of this shows
+ * made by the readers, or beside (base/aside.h): they may take half a second, and no step waits for
+ * one. None of this shows
  * in tokens or logits. */
 #ifndef ENGINE_SCHEDULER_H
 #define ENGINE_SCHEDULER_H
 
+#include "base/aside.h"
 #include "engine/sampler.h"
 #include "engine/sequence.h"
 #include "engine/step_cost.h"
@@ -67,15 +69,16 @@ struct task {
 	/* Under the lock; what is before `taken` never changes. */
 	enum task_state state;
 	uint32_t drawn, taken, cached;
-	int64_t queued_us;      /* until it ran first; 0: it has not */
-	uint32_t behind;        /* drawn tokens whose state was lost with rejected drafts */
-	uint32_t idle;          /* steps that it was left out of because it is ahead */
-	int64_t ready_us;       /* when it last was not */
-	bool gone;              /* its reader seems to be: nobody waits for it */
-	bool again;             /* was preempted before */
-	bool late;              /* could go on in the last step and was left out */
-	bool unprepared;        /* constrained, and the mask of its next token is not made yet */
-	bool queues;            /* its reader waits for leave to make that */
+	int64_t queued_us; /* until it ran first; 0: it has not */
+	uint32_t behind;   /* drawn tokens whose state was lost with rejected drafts */
+	uint32_t idle;     /* steps that it was left out of because it is ahead */
+	int64_t ready_us;  /* when it last was not */
+	bool gone;         /* its reader seems to be: nobody waits for it */
+	bool again;        /* was preempted before */
+	bool late;         /* could go on in the last step and was left out */
+	bool unprepared;   /* constrained, and the mask of its next token is not made yet */
+	bool slow;         /* its reader's own: the last mask took long */
+	struct aside_job mask;
 	bool unwanted;          /* ends as soon as it is not stepping */
 	bool eos;               /* the last id is an eos */
 	enum engine_finish end; /* after all that is drawn */
@@ -107,7 +110,6 @@ struct scheduler {
 	struct client *clients;
 	uint32_t batch, open_count; /* open_count: tasks in the list */
 	uint64_t serial, served;    /* served: the least of the clients at work */
-	uint32_t makers;            /* readers that make a mask */
 	struct engine_load load;    /* the counters since open */
 	bool shares;                /* while planning: several clients have work */
 	uint32_t units, shared;     /* of the step; steps that were shared */

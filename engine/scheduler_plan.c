@@ -25,6 +25,7 @@ static void fail(struct scheduler *s, struct task *t, int code, const char *text
 {
 	task_fail(t, code, text);
 	scheduler_retire(s, t);
+	aside_cancel(&t->mask);
 	pthread_cond_signal(&t->changed);
 }
 

@@ -39,6 +39,9 @@ struct automaton {
 	struct network_sets stack, config;
 	uint32_t *next; /* [next_room][classes]: AUTOMATON_FULL where not known */
 	uint32_t next_room, work;
+	uint32_t left; /* work that is allowed until more is; UINT32_MAX: any */
+	const atomic_bool *stop;
+	bool held;
 	bool exact;
 	struct guards guards;
 	struct network_pair *spare; /* [LIMIT_CONSTRAINT_ITEMS + 1] */
@@ -327,8 +330,25 @@ static size_t bytes_used(const struct automaton *a)
 			 : (size_t)a->config.count * a->n->classes * sizeof *a->next);
 }
 
+void automaton_allow(struct automaton *a, uint32_t work, const atomic_bool *stop)
+{
+	a->left = work;
+	a->stop = stop;
+	a->held = false;
+}
+
+bool automaton_spend(struct automaton *a, uint32_t work)
+{
+	if (a->left != UINT32_MAX)
+		a->left -= work < a->left ? work : a->left;
+	a->held = a->held || a->left == 0 || (a->stop && atomic_load(a->stop));
+	return !a->held;
+}
+
+bool automaton_is_held(const struct automaton *a) { return a->held; }
+
 /* One byte on from a configuration, whatever may come then. */
-static uint32_t step(struct automaton *a, uint32_t at, uint8_t byte)
+static uint32_t step_make(struct automaton *a, uint32_t at, uint8_t byte)
 {
 	const struct grammar *n = a->n;
 	if (a->work >= LIMIT_CONSTRAINT_WORK || bytes_used(a) > LIMIT_CONSTRAINT_CACHE)
@@ -357,6 +377,16 @@ static uint32_t step(struct automaton *a, uint32_t at, uint8_t byte)
 		}
 	}
 	return step_end(a);
+}
+
+static uint32_t step(struct automaton *a, uint32_t at, uint8_t byte)
+{
+	uint32_t before = a->work;
+	if (!automaton_spend(a, 0))
+		return AUTOMATON_FULL;
+	uint32_t to = step_make(a, at, byte);
+	(void)automaton_spend(a, a->work - before); /* what was made counts */
+	return to;
 }
 
 /* ---- exact automata ---- */
@@ -490,6 +520,7 @@ static int open_as(struct automaton **out, const struct grammar *n, bool exact, 
 		return err_set(e, ERR_NOMEM, "out of memory for the constraint");
 	a->n = n;
 	a->exact = exact;
+	a->left = UINT32_MAX;
 	a->spare = calloc(LIMIT_CONSTRAINT_ITEMS + 1, sizeof *a->spare);
 	a->known = exact ? calloc(KNOWN, sizeof *a->known) : NULL;
 	a->item = calloc(LIMIT_CONSTRAINT_ITEMS, sizeof *a->item);

@@ -7,6 +7,7 @@
 #include "base/err.h"
 
 #include <jansson.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -78,6 +79,12 @@ uint32_t automaton_count(const struct automaton *a);
 const uint8_t *automaton_classes(const struct automaton *a);
 const uint32_t *automaton_row(const struct automaton *a, uint32_t at);
 uint32_t automaton_take(struct automaton *a, uint32_t at, uint8_t byte);
+/* Until the next call: after so many more steps of work (UINT32_MAX: never), or once *stop (NULL:
+ * never), automaton_take says FULL without being it: it is held, keeps what it knows, and goes on
+ * when more is allowed. spend: count work that was done for it; false: it is held. */
+void automaton_allow(struct automaton *a, uint32_t work, const atomic_bool *stop);
+bool automaton_spend(struct automaton *a, uint32_t work);
+bool automaton_is_held(const struct automaton *a);
 bool automaton_accepts(const struct automaton *a, uint32_t at); /* it may end here */
 bool automaton_goes_on(const struct automaton *a, uint32_t at); /* some byte may follow */
 

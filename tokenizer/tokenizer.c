@@ -16,6 +16,8 @@ void token_ids_free(struct token_ids *ids)
 
 int token_ids_add(struct token_ids *ids, uint32_t id, struct err *e)
 {
+	if (ids->most > 0 && ids->count == ids->most)
+		return err_set(e, ERR_INPUT, "the text has more than %zu tokens", ids->most);
 	if (ids->count == ids->room) {
 		size_t room = ids->room ? ids->room * 2 : 64;
 		uint32_t *grown = realloc(ids->id, room * sizeof *grown);
@@ -288,6 +290,14 @@ int tokenizer_decode(const struct tokenizer *t, const uint32_t *id, size_t count
 /* ---- what the tokens are ---- */
 
 uint32_t tokenizer_ids(const struct tokenizer *t) { return t->vocab.ids; }
+
+size_t tokenizer_bytes_max(const struct tokenizer *t)
+{
+	size_t most = 0;
+	for (uint32_t i = 0; i < t->vocab.ids; i++)
+		most = t->vocab.token[i].len > most ? t->vocab.token[i].len : most;
+	return most;
+}
 
 uint32_t tokenizer_find(const struct tokenizer *t, const char *token, size_t len)
 {

@@ -17,6 +17,7 @@
 struct token_ids {
 	uint32_t *id;
 	size_t count, room;
+	size_t most; /* encoding stops with ERR_INPUT where there would be more; 0: any number */
 };
 void token_ids_free(struct token_ids *ids);
 
@@ -34,6 +35,9 @@ void tokenizer_close(struct tokenizer *t);
 void tokenizer_unicode_version(char out[24]);
 /* Highest id + 1. */
 uint32_t tokenizer_ids(const struct tokenizer *t);
+/* Of the longest token: no text of more bytes than this times n becomes n tokens, but where
+ * characters that have no token at all become one. */
+size_t tokenizer_bytes_max(const struct tokenizer *t);
 /* The id of exactly this token (vocabulary or added), or TOKENIZER_NONE. */
 uint32_t tokenizer_find(const struct tokenizer *t, const char *token, size_t len);
 /* An added token whose file says special: true. */

@@ -314,12 +314,12 @@ Test(engine_sampler, a_mask_made_beforehand_is_the_same_mask)
 	for (uint32_t at = 0; at < 40 && !sampler_is_complete(b.sampler); at++) {
 		uint32_t id, same;
 		cr_assert_eq(sampler_draw(b.sampler, b.logits, at, b.scratch, &id, NULL, &b.e), 0);
-		cr_assert_eq(sampler_prepare(made, false, &b.e), 0);
+		cr_assert_eq(sampler_prepare(made, false, 0, NULL, &b.e), 0);
 		cr_assert_eq(sampler_draw(made, b.logits, at, b.scratch, &same, NULL, &b.e), 0);
 		cr_assert_eq(id, same, "token %u", at);
 		sampler_accept(b.sampler, id);
 		sampler_accept(made, same);
-		cr_assert_eq(sampler_prepare(made, true, &b.e), 0);
+		cr_assert_eq(sampler_prepare(made, true, 0, NULL, &b.e), 0);
 		cr_assert_eq(sampler_is_complete(made), sampler_is_complete(b.sampler), "token %u", at);
 	}
 	sampler_close(made);
