@@ -9,6 +9,7 @@
 #define SERVE_ANSWERER_H
 
 #include "api/api.h"
+#include "base/aside.h"
 #include "base/digest.h"
 #include "reply/reply.h"
 
@@ -21,14 +22,26 @@ struct answer_request {
 	const json_t *messages, *tools;  /* as the rules left them; tools NULL: none */
 	const json_t *prompt; /* likewise: a text, or ids; NULL: messages. bare: nothing is added */
 	bool bare;
-	const json_t *kwargs;            /* likewise, of the template; NULL: none */
-	const char *client;              /* who shares places with others; "" when unknown */
+	const json_t *kwargs; /* likewise, of the template; NULL: none */
+	const char *client;   /* who shares places with others; "" when unknown */
 	int64_t seed;
-	int64_t created_us;  /* the clock of the chat template */
-	int64_t deadline_us; /* steady clock; ERR_UNAVAILABLE once passed; 0: none */
-	bool filtered;       /* rules look at the answer: what it was before must not be found, and
+	int64_t created_us;                /* the clock of the chat template */
+	int64_t deadline_us;               /* steady clock; ERR_UNAVAILABLE once passed; 0: none */
+	const struct serve_beside *beside; /* where to make a prompt; while opening; NULL: here */
+	bool filtered; /* rules look at the answer: what it was before must not be found, and
 				stop strings are not the answerer's (stop.c) */
 };
+
+/* Where a client's long work is done: in the aside if it is heavy, else by the caller. */
+struct serve_beside {
+	struct aside *aside; /* NULL: there is none */
+	struct aside_job *job;
+	const char *client;
+	bool heavy;
+};
+/* work(self, e), and what it returned; ERR_UNAVAILABLE: cancelled before it began. */
+int serve_beside(const struct serve_beside *where, int (*work)(void *self, struct err *e),
+		 void *self, struct err *e) MUST_USE;
 
 enum answer_end { ANSWER_GOING, ANSWER_STOP, ANSWER_LENGTH };
 
@@ -66,7 +79,7 @@ struct answer_choice_facts {
 struct answer_facts {
 	const uint32_t *prompt; /* [prompt_count] */
 	size_t prompt_count;
-	uint32_t cached; /* tokens of the prompt that were not computed again */
+	uint32_t cached;   /* tokens of the prompt that were not computed again */
 	int64_t queued_us; /* how long its first choice waited to be begun; 0: unknown */
 	bool has_constraint;
 	struct digest constraint;
@@ -89,16 +102,17 @@ struct answer_model {
 		const struct digest *library;        /* that was loaded for it */
 	} device;
 	uint32_t context_max;
-	enum reply_ids ids; /* of calls */
-	const char *notes;  /* what a person should know of the model: lines, or NULL */
+	size_t prompt_bytes_max; /* no prompt of more bytes of text fits into it */
+	enum reply_ids ids;      /* of calls */
+	const char *notes;       /* what a person should know of the model: lines, or NULL */
 	const struct model_generation *generation; /* its sampling defaults; NULL: none */
 };
 
 /* A conversation whose prompt is wanted, and no answer. */
 struct answer_prompt {
 	const json_t *messages, *tools, *kwargs; /* tools, kwargs NULL: none */
-	bool generation; /* as far as where the answer begins */
-	int64_t now_us;  /* the clock of the chat template */
+	bool generation;                         /* as far as where the answer begins */
+	int64_t now_us;                          /* the clock of the chat template */
 };
 
 /* self is the answerer's own; many threads open answers, one thread at a time uses an answer. */

@@ -3,6 +3,7 @@
  * durable before the final event is handed out. The choices of one request take turns. */
 #include "serve/chat.h"
 #include "serve/defaults.h"
+#include "base/limits.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,11 +48,29 @@ static int name_chat(struct serve_chat *c, struct err *e)
 	return 0;
 }
 
-static int parse(struct serve_chat *c, const void *body, size_t len, struct err *e)
+#define HEAVY_BYTES KIB(16) /* of a body: beyond, or with a constraint or tools, work may be long */
+
+static int parse_body(void *self, struct err *e)
 {
-	c->body_digest = digest_of(body, len);
-	return c->given.given ? api_request_read_kept(c->given.shape, body, len, &c->request, e)
-			      : api_request_parse(c->given.shape, body, len, &c->request, e);
+	struct serve_chat *c = self;
+	enum api_shape shape = c->given.shape;
+	c->body_digest = digest_of(c->body, c->body_len);
+	return c->given.given ? api_request_read_kept(shape, c->body, c->body_len, &c->request, e)
+			      : api_request_parse(shape, c->body, c->body_len, &c->request, e);
+}
+
+static int parse(struct serve_chat *c, const void *body, size_t len, const struct serve_caller *by,
+		 struct err *e)
+{
+	c->body = body;
+	c->body_len = len;
+	c->beside.heavy = len > HEAVY_BYTES;
+	int rc = serve_beside(&c->beside, parse_body, c, e);
+	c->body = NULL;
+	if (by && by->was_read)
+		by->was_read(by->was_read_ctx);
+	c->beside.heavy |= c->request.constraint != API_CONSTRAINT_NONE || c->request.tools;
+	return rc;
 }
 
 static bool may_use(const struct serve_caller *by, const struct serve_service *s)
@@ -132,6 +151,7 @@ static int open_answer(struct serve_chat *c, struct err *e)
 						     .seed = c->seed,
 						     .created_us = c->created_us,
 						     .deadline_us = c->deadline_us,
+						     .beside = &c->beside,
 						     .filtered = c->filtered },
 			   &c->answer, e);
 	if (c->answer)
@@ -146,11 +166,13 @@ static int open_answer(struct serve_chat *c, struct err *e)
 	return rc;
 }
 
+static int scan(void *self, struct err *e) { return serve_scan_request(self, e); }
+
 /* Once a request is admitted, every way out leaves a record. */
 static int begin(struct serve_chat *c, struct err *e)
 {
 	c->deadline_us = deadline_of(c);
-	int end = serve_scan_request(c, e);
+	int end = serve_beside(&c->beside, scan, c, e);
 	TRY(end);
 	if (end == FILTER_COMPLETE)
 		return open_answer(c, e);
@@ -232,15 +254,18 @@ static int admit(struct serve_chat *c, const struct serve_caller *by, struct err
 {
 	TRY(complete(c, e));
 	TRY(check_size(c, by, e));
+	if (!c->given.given)
+		TRY(serve_check_length(c->service, &c->request, e));
 	TRY(set_subject(c, by, e));
 	TRY(name_chat(c, e));
 	int rc = begin(c, e);
+	const char *how = atomic_load(&c->beside.job->stop) ? "aborted" : "error";
 	if (rc < 0)
-		abandon(c, "error", "error");
+		abandon(c, how, how);
 	return rc;
 }
 
-static int chat_new(struct serve_chat **out, const struct serve_caller *by,
+static int chat_new(struct serve_chat **out, struct aside *aside, const struct serve_caller *by,
 		    const struct serve_chat_given *given, struct err *e)
 {
 	struct serve_chat *c = *out = calloc(1, sizeof *c);
@@ -249,6 +274,9 @@ static int chat_new(struct serve_chat **out, const struct serve_caller *by,
 	c->given = *given;
 	if (by)
 		set_caller(c, by);
+	c->beside = (struct serve_beside){ .aside = aside,
+					   .job = by && by->job ? by->job : &c->job,
+					   .client = c->share };
 	return 0;
 }
 
@@ -266,19 +294,20 @@ int serve_chat_open_given(struct serve_chat **out, struct serve_service *s, cons
 			  size_t len, const struct serve_caller *by,
 			  const struct serve_chat_given *given, struct err *e)
 {
-	TRY(chat_new(out, by, given, e));
+	TRY(chat_new(out, NULL, by, given, e));
 	(*out)->service = s;
 	(*out)->asked_us = env_steady_us(flow_env(s->flow));
-	int rc = parse(*out, body, len, e);
+	int rc = parse(*out, body, len, by, e);
 	return opened(out, rc < 0 ? rc : admit(*out, by, e));
 }
 
 int serve_chat_open(struct serve_chat **out, struct serve_host *h, enum api_shape shape,
 		    const void *body, size_t len, const struct serve_caller *by, struct err *e)
 {
-	TRY(chat_new(out, by, &(struct serve_chat_given){ .shape = shape }, e));
+	TRY(chat_new(out, serve_host_aside(h), by, &(struct serve_chat_given){ .shape = shape },
+		     e));
 	(*out)->asked_us = env_steady_us(serve_host_env(h));
-	int rc = parse(*out, body, len, e);
+	int rc = parse(*out, body, len, by, e);
 	if (rc == 0)
 		rc = find_service(*out, h, by, e);
 	return opened(out, rc < 0 ? rc : admit(*out, by, e));

@@ -56,6 +56,10 @@ struct serve_chat {
 	struct serve_queue queue;
 	const char *finish_reason; /* of all choices, when none of them has its own */
 	atomic_bool cancelled;
+	struct serve_beside beside; /* its long work, while it is opened */
+	struct aside_job job;
+	const void *body; /* while it is read: [body_len] */
+	size_t body_len;
 	bool recorded;
 	const char *outcome;
 	struct decision decision; /* once recorded */
@@ -71,6 +75,10 @@ unsigned serve_steering(const struct api_request *q);
 /* Whether the content can be nothing but one JSON value. */
 bool serve_content_is_json(const struct serve_chat *c);
 
+/* Whether the prompt may fit into the context at all, by its bytes, before it is looked at.
+ * ERR_INPUT: it cannot. */
+int serve_check_length(const struct serve_service *s, const struct api_request *q,
+		       struct err *e) MUST_USE;
 /* Everything of the request that the model may see, through the rules of its phase, into
  * c->messages, c->tools and c->kwargs. FILTER_COMPLETE, or why the request ends here:
  * FILTER_BLOCKED, FILTER_LIMIT. */

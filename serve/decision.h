@@ -18,17 +18,17 @@ struct decision {
 	const struct digest *body_digest; /* of the request as received */
 	const struct api_request *asked;
 	const json_t *from_model; /* names of sampling fields that the model's files decided */
-	json_t *request;      /* owned: as it is kept for replay; NULL: it is not, */
-	const char *not_kept; /* and why */
-	bool keeps_nothing;   /* but the fields */
-	bool hides_ids;       /* what was drawn is not kept */
+	json_t *request;          /* owned: as it is kept for replay; NULL: it is not, */
+	const char *not_kept;     /* and why */
+	bool keeps_nothing;       /* but the fields */
+	bool hides_ids;           /* what was drawn is not kept */
 	int64_t seed;
 	int64_t created_us, ended_us;
-	const struct digest *root; /* of the model */
-	const char *signer;        /* "": unsigned */
+	const struct digest *root;    /* of the model */
+	const char *signer;           /* "": unsigned */
 	const struct digest *adapter; /* merged into it; NULL: none */
 	const char *adapter_signer;
-	const char *build;         /* of this program */
+	const char *build; /* of this program */
 	const char *backend;
 	const char *shape; /* of the API that was asked: "chat" */
 	struct answer_model model;

@@ -74,6 +74,8 @@ static int open_choice(struct answer *a, unsigned i, struct err *e)
 	return engine_session_open(&ch->session, a->by->engine, &q, e);
 }
 
+static int make_prompt(void *self, struct err *e) { return serve_engine_prompt(self, e); }
+
 static int engine_answer_open(void *self, const struct answer_request *q, struct answer **out,
 			      struct err *e)
 {
@@ -82,7 +84,8 @@ static int engine_answer_open(void *self, const struct answer_request *q, struct
 		return err_set(e, ERR_NOMEM, "out of memory for an answer");
 	a->by = self;
 	a->q = *q;
-	TRY(serve_engine_prompt(a, e));
+	TRY(q->beside ? serve_beside(q->beside, make_prompt, a, e) : make_prompt(a, e));
+	a->q.beside = NULL;
 	while (a->choices < q->asked->n) {
 		a->choices++;
 		TRY(open_choice(a, a->choices - 1, e));
@@ -287,6 +290,7 @@ static void engine_model(const void *self, struct answer_model *out)
 				      .choice = &f->choice,
 				      .device = { f->device, f->device_name, NULL, NULL },
 				      .context_max = m->context_max,
+				      .prompt_bytes_max = f->token_bytes_max * m->context_max,
 				      .ids = engine_reply_family(m->engine).ids,
 				      .notes = f->notes,
 				      .generation = f->generation };

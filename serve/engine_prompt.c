@@ -98,19 +98,26 @@ static int encode_chat(struct answer *a, struct err *e)
 	return rc;
 }
 
+/* Encoding goes on so far beyond the context that a prompt which is somewhat too long learns how
+ * long it is. */
+#define TOKENS_BEYOND 4u
+
 static int encode(struct answer *a, struct err *e)
 {
 	const char *field = a->q.prompt ? "prompt" : "messages";
+	a->prompt.most = (size_t)a->by->context_max * TOKENS_BEYOND;
 	int rc = a->q.prompt ? encode_prompt(a, e) : encode_chat(a, e);
 	if (rc == 0 && a->prompt.count == 0)
 		rc = err_at(e, err_set(e, ERR_INPUT, "the prompt has no token"), "invalid_value",
 			    "%s", field);
-	if (rc == 0 && a->prompt.count >= a->by->context_max)
+	bool stopped = rc == ERR_INPUT && a->prompt.count == a->prompt.most;
+	if ((rc == 0 || stopped) && a->prompt.count >= a->by->context_max)
 		rc = err_at(e,
 			    err_set(e, ERR_INPUT,
 				    "this model's maximum context length is %u tokens, and the "
-				    "prompt has %zu",
-				    a->by->context_max, a->prompt.count),
+				    "prompt has %s%zu",
+				    a->by->context_max, stopped ? "more than " : "",
+				    a->prompt.count),
 			    "context_length_exceeded", "%s", field);
 	return rc;
 }

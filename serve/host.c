@@ -10,6 +10,7 @@
 
 struct serve_host {
 	struct flow *flow;
+	struct aside *aside; /* for what takes long before an answer begins */
 	struct serve_service *service[SERVE_SERVICES_MAX];
 	size_t count;
 };
@@ -20,8 +21,15 @@ int serve_host_open(struct serve_host **out, struct flow *f, struct err *e)
 	if (!h)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	h->flow = f;
-	return 0;
+	int rc = aside_open(&h->aside, 0, NULL, e);
+	if (rc < 0) {
+		free(h);
+		*out = NULL;
+	}
+	return rc;
 }
+
+struct aside *serve_host_aside(const struct serve_host *h) { return h->aside; }
 
 void serve_host_close(struct serve_host *h)
 {
@@ -29,6 +37,7 @@ void serve_host_close(struct serve_host *h)
 		return;
 	for (size_t i = 0; i < h->count; i++)
 		serve_service_close(h->service[i]);
+	aside_close(h->aside);
 	free(h);
 }
 

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct aside_job;
 struct flow;
 
 /* A verified model, a policy profile and the log, ready to answer; used by many threads. */
@@ -124,6 +125,11 @@ struct serve_caller {
 	bool (*allows)(const void *ctx, const char *model);
 	const void *allows_ctx;
 	struct serve_facts *facts; /* borrowed until the chat is closed; NULL: not wanted */
+	/* Borrowed while the chat is opened. job: zeroed; by aside_cancel(job) another thread ends
+	 * the opening. was_read: called once nothing of the body is needed any more. */
+	struct aside_job *job;
+	void (*was_read)(void *ctx);
+	void *was_read_ctx;
 };
 
 /* Parse a request of this shape, find the service by its model, scan it, admit it. ERR_INPUT: 400

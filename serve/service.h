@@ -58,6 +58,7 @@ int serve_service_open_answerer(struct serve_service **out, struct flow *f,
 /* A service that is open becomes one of the host's, which closes it; on failure too. */
 int serve_host_take(struct serve_host *h, struct serve_service *s, struct err *e) MUST_USE;
 const struct env *serve_host_env(const struct serve_host *h);
+struct aside *serve_host_aside(const struct serve_host *h);
 /* A service for replay: policy and context as recorded (no key, no name); nothing is appended. */
 int serve_service_open_replay(struct serve_service **out, struct flow *f,
 			      const struct serve_options *o, struct err *e) MUST_USE;

@@ -7,6 +7,7 @@
 #include "server/routes.h"
 #include "server/subject.h"
 #include "server/table.h"
+#include "base/aside.h"
 #include "base/limits.h"
 #include "serve/serve.h"
 
@@ -20,7 +21,8 @@ struct chat {
 	struct exchange *x;
 	struct serve_chat *asked;
 	struct api_answer answer;
-	struct buf out; /* of a stream: events that have not gone out */
+	struct buf out;           /* of a stream: events that have not gone out */
+	struct aside_job opening; /* what its opening waits for */
 	struct err err;
 };
 
@@ -122,6 +124,10 @@ static int answer_stream(struct chat *c)
 
 static void cancel(void *arg) { serve_chat_cancel(arg); }
 
+static void cancel_opening(void *arg) { aside_cancel(arg); }
+
+static void drop_body(void *arg) { server_request_free_body(arg); }
+
 static int open_chat(struct chat *c)
 {
 	struct exchange *x = c->x;
@@ -133,8 +139,11 @@ static int open_chat(struct chat *c)
 				   .person = x->caller.subject[0] ? x->caller.subject : NULL,
 				   .facts = &x->facts,
 				   .share = share,
-				   .tokens_most = x->c->shortly ? SERVER_SHORT_TOKENS : 0 };
-	server_connection_await(x->c, NULL, NULL);
+				   .tokens_most = x->c->shortly ? SERVER_SHORT_TOKENS : 0,
+				   .job = &c->opening,
+				   .was_read = drop_body,
+				   .was_read_ctx = x };
+	server_connection_await(x->c, cancel_opening, &c->opening);
 	TRY(serve_chat_open(&c->asked, x->s->host, x->route->shape, x->request.body.bytes,
 			    x->request.body.len, &by, &c->err));
 	server_connection_await(x->c, cancel, c->asked);

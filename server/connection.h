@@ -29,6 +29,12 @@ enum connection_place {
 	CONNECTION_CLAIMED,           /* belongs to a thread */
 };
 
+/* Bytes of a long body that are counted (table.h), and whose. */
+struct server_held {
+	struct origin *by;
+	size_t bytes;
+};
+
 struct connection {
 	struct server *s;
 	struct connection *next_free;

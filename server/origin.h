@@ -20,6 +20,7 @@ struct origin {
 	unsigned open;                  /* connections */
 	unsigned at_work;               /* requests */
 	unsigned held;                  /* by somebody who is about to use it */
+	size_t long_bytes;              /* of its bodies: server_table_hold */
 	bool trusted;                   /* a proxy: all may come by it */
 	unsigned waiting;               /* connections in kind[] */
 	struct link by_waiting;         /* among those that have as many */

@@ -36,7 +36,7 @@ static enum request_end take(struct exchange *x, const char *bytes, size_t len)
 		return refuse(x, x->body.status, x->body.reason);
 	if (to->failed)
 		return refuse(x, 503, "out of memory");
-	if (!server_table_hold(x->s, &x->held, to->len))
+	if (!server_table_hold(x->c, &x->held, to->len))
 		return refuse(x, 503, "too many long requests at once");
 	return r == BODY_WHOLE ? REQUEST_WHOLE : REQUEST_WAITS;
 }
@@ -116,6 +116,8 @@ enum request_end server_request_answer(struct connection *c)
 	struct api_error error = { .status = x->status, .message = x->reason };
 	return end_of(x, x->status ? server_respond_error(x, &error, NULL) : x->route->answer(x));
 }
+
+void server_request_free_body(struct exchange *x) { buf_free(&x->request.body); }
 
 void server_request_drop_body(struct exchange *x)
 {

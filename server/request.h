@@ -25,6 +25,9 @@ enum request_end server_request_answer(struct connection *c);
 
 /* The body is not needed any more, or the whole request; what there is of it. */
 void server_request_drop_body(struct exchange *x);
+/* Nothing of the body is needed any more; what was made of it counts as held until it is
+ * dropped. */
+void server_request_free_body(struct exchange *x);
 void server_request_drop(struct connection *c);
 
 #endif

@@ -29,7 +29,7 @@ struct exchange {
 	const char *rest;            /* of the path, after a prefix route */
 	struct access_caller caller; /* an empty id: nobody has to say who they are */
 	bool keeps;                  /* the connection is for another request afterwards */
-	size_t held;                 /* bytes of the body that are counted (table.h) */
+	struct server_held held;     /* of the body */
 	bool chunked;                /* these three: the writer's */
 	size_t ahead;                /* bytes of the head that have been sent */
 	struct buf out;

@@ -53,6 +53,7 @@ enum table_ring { TABLE_HEADS, TABLE_BODIES, TABLE_IDLE, TABLE_CLOSING, TABLE_RI
 struct server_tls {
 	char *file[SERVER_TLS_FILES]; /* certificate, key, client CA and CRL; NULL: none */
 	pthread_mutex_t lock;         /* of what follows */
+	size_t held;                  /* bytes of long bodies */
 	struct net_tls *now;
 	struct tls_stamp stamp[SERVER_TLS_FILES]; /* of what was read last */
 	struct tls_stamp looked[SERVER_TLS_FILES];
@@ -71,7 +72,6 @@ struct server {
 	int stop_fd, end_fd;  /* event counters: a stop was asked for; the workers are to end */
 	atomic_bool stopping; /* no new work */
 	atomic_bool aborting; /* running answers are cut off too */
-	atomic_size_t held;   /* bytes of long bodies */
 	struct server_measures measures;
 	struct server_lines *lines;
 	struct serve_look look;         /* of the thread that writes lines */
@@ -79,6 +79,7 @@ struct server {
 	pthread_cond_t ended;           /* the last worker */
 	struct connection *slot, *free; /* [slots], of which the first `used` ever were */
 	unsigned slots, used;
+	size_t held;      /* bytes of long bodies */
 	unsigned intakes; /* allocated */
 	struct link ring[TABLE_RINGS], work;
 	struct origins origins;

@@ -34,18 +34,59 @@ static bool waits(const struct connection *c)
 
 static bool has_begun(const struct connection *c) { return c->in && c->in->have; }
 
-bool server_table_hold(struct server *s, size_t *held, size_t bytes)
+/* With the lock held. Half of what there is, but for a proxy; all of a limit that is smaller than
+ * one body. */
+static bool has_bytes(const struct server *s, const struct origin *o)
 {
-	size_t more = bytes > SERVER_BODY_SMALL ? bytes - *held : 0;
-	size_t before = atomic_fetch_add(&s->held, more);
-	*held += more;
-	return more == 0 || before + more <= s->limits.long_bytes_max;
+	size_t all = s->limits.long_bytes_max, own = all / 2;
+	own = own < LIMIT_REQUEST_BYTES ? all : own;
+	return s->held <= all && (o->trusted || o->long_bytes <= own);
 }
 
-void server_table_let_go(struct server *s, size_t *held)
+bool server_table_hold(struct connection *c, struct server_held *held, size_t bytes)
 {
-	atomic_fetch_sub(&s->held, *held);
-	*held = 0;
+	struct server *s = c->s;
+	const struct origin_key key = server_origin_of(&c->client);
+	if (bytes <= SERVER_BODY_SMALL || bytes == held->bytes)
+		return true;
+	size_t more = bytes - held->bytes;
+	pthread_mutex_lock(&s->lock);
+	if (!held->by) {
+		held->by = server_origin_get(s, &key);
+		if (held->by)
+			held->by->held++;
+	}
+	bool ok = held->by != NULL;
+	if (ok) {
+		held->bytes += more;
+		held->by->long_bytes += more;
+		s->held += more;
+		ok = has_bytes(s, held->by);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return ok;
+}
+
+/* With the lock held. */
+static void let_go(struct server *s, struct server_held *held)
+{
+	struct origin *o = held->by;
+	if (!o)
+		return;
+	s->held -= held->bytes;
+	o->long_bytes -= held->bytes;
+	o->held--;
+	server_origin_give_back(s, o);
+	*held = (struct server_held){ 0 };
+}
+
+void server_table_let_go(struct server *s, struct server_held *held)
+{
+	if (!held->by)
+		return;
+	pthread_mutex_lock(&s->lock);
+	let_go(s, held);
+	pthread_mutex_unlock(&s->lock);
 }
 
 /* Beyond connections_max there is room for those that are to be told so, and for the operator. */
@@ -117,6 +158,8 @@ static void drop(struct connection *c)
 	struct server *s = c->s;
 	end_request(c);
 	leave_rings(c);
+	if (c->asked)
+		let_go(s, &c->asked->held);
 	server_request_drop(c);
 	server_wire_close(c, c->place == CONNECTION_WAITS_FOR_REQUEST);
 	let_intake_go(c);

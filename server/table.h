@@ -50,11 +50,12 @@ void server_table_look(struct server *s);
 bool server_table_take_in(struct connection *c);
 
 /* Bodies of more than 64 KiB take part in a sum that is bounded: what is asked in them takes many
- * times their bytes until it has been read. Count `bytes` of one, of which *held were counted;
- * false: too many are held already. Atomic. */
+ * times their bytes until it has been read, or refused for its length. Of that sum half at most is
+ * of one origin. Count `bytes` of c's, of which some may be counted; false: too many are held
+ * already. */
 #define SERVER_BODY_SMALL KIB(64)
-bool server_table_hold(struct server *s, size_t *held, size_t bytes);
-void server_table_let_go(struct server *s, size_t *held);
+bool server_table_hold(struct connection *c, struct server_held *held, size_t bytes);
+void server_table_let_go(struct server *s, struct server_held *held);
 
 /* What a head is read into; to c->in. Where there are too many of them, one that has begun and has
  * not come to its end is dropped, of the origin that has most. NULL: out of memory. */

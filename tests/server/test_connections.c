@@ -409,6 +409,29 @@ Test(server_connections, long_bodies_share_a_sum_and_short_ones_do_not)
 	stop(&r);
 }
 
+Test(server_connections, long_bodies_of_one_address_leave_room_for_anothers)
+{
+	enum { LONG = 5000000, OTHER = 3000000 };
+	struct running r = start((struct server_options){ 0 });
+	static char half[LONG];
+	int first = dial(r.port), second = dial(r.port), other = dial_from(r.port, 2);
+	memset(half, ' ', sizeof half);
+	say(first, POST_KEEP "Content-Length: 8000000\r\n\r\n");
+	put(first, half, LONG);
+	usleep(200000);
+	say(second, POST_KEEP "Content-Length: 8000000\r\n\r\n");
+	put(second, half, LONG);
+	struct buf b = get_one(second, false);
+	cr_expect(status(&b) == 503 && count(&b, "too many long requests"), "%s", b.bytes);
+	buf_free(&b);
+	say(other, POST_KEEP "Content-Length: 3000000\r\n\r\n");
+	put(other, half, OTHER - sizeof SAY("hi") + 1);
+	say(other, SAY("hi"));
+	expect_one(other, 200, NULL);
+	close(first), close(second), close(other);
+	stop(&r);
+}
+
 Test(server_connections, whoever_has_said_nothing_yet_has_a_moment_and_then_makes_room)
 {
 	struct running r = start((struct server_options){ .connections_max = 2 });
