@@ -16,8 +16,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* ---- model ---- */
-
 struct engine;
 
 enum engine_cache { ENGINE_CACHE_F32, ENGINE_CACHE_BF16, ENGINE_CACHE_INT8 };
@@ -41,7 +39,6 @@ struct engine_facts {
 	const char *model_type;
 	uint32_t vocab, tokens_real, layers, hidden, context_max; /* real: of the tokenizer */
 	uint32_t eos[8], eos_count, bos;                          /* bos UINT32_MAX: none */
-	size_t token_bytes_max;      /* of the longest token; 0: no tokenizer */
 	const char *weights, *cache; /* most matrices' storage as packed: "q8"; "f32", "int8" */
 	const char *device, *device_name; /* "cpu", and what it calls itself; "": unknown */
 	const char *kernel_set;           /* "plain", "avx2", ... */
@@ -50,7 +47,7 @@ struct engine_facts {
 	struct digest config, tokenizer, chat_template, choice;
 	const char *notes; /* what a person should know of the files: lines, or "" */
 	const struct model_generation *generation; /* sampling defaults; of the engine */
-	uint64_t weight_bytes;                     /* packed */
+	uint64_t weight_bytes, token_bytes_max; /* packed; of the longest token, 0: no tokenizer */
 	uint32_t moe_layers, experts, experts_per_token;
 	unsigned threads;
 };
