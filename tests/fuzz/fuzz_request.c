@@ -55,7 +55,6 @@ static void check_sampling(const struct api_request *r)
 static void check_form(const struct api_request *r)
 {
 	check(json_array_size(r->tools) <= API_TOOLS);
-	check(!r->tools || !r->constraint);
 	check(r->tool_choice != API_TOOLS_NAMED || (r->tool_name && r->tools));
 	check(r->tool_choice != API_TOOLS_REQUIRED || r->tools);
 	check(!r->constraint || r->constraint_field);
