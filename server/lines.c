@@ -51,7 +51,7 @@ bool server_lines_wanted(const struct server_lines *l) { return l && l->target; 
 static void put(struct server_lines *l, const char *line, size_t len)
 {
 	size_t before = l->queue.len;
-	if (before + len <= QUEUE_BYTES)
+	if (len <= SERVER_LINE_MAX && before + len <= QUEUE_BYTES)
 		buf_add(&l->queue, line, len);
 	if (l->queue.len == before + len) {
 		l->queued++;
@@ -221,10 +221,15 @@ static void *write_lines(void *arg)
 			ticked = now_ms();
 			l->each_second(l->ctx);
 		}
+		if (ending && l->hand.len) /* its reader is away: not as fast as it can be asked */
+			nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
 		pthread_mutex_lock(&l->lock);
 		done = ending && ((l->hand.len == 0 && l->queue.len == 0) || now_ms() >= l->end_ms);
 		pthread_mutex_unlock(&l->lock);
 	}
+	if (l->hand.len || l->queue.len)
+		fprintf(stderr, "hallmark: request log: %zu lines were not written\n",
+			(l->hand.len ? l->handed : 0) + l->queued);
 	return NULL;
 }
 

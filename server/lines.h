@@ -31,7 +31,7 @@ void server_lines_close(struct server_lines *l);
 
 /* Whether lines are wanted at all. */
 bool server_lines_wanted(const struct server_lines *l);
-/* A whole line with its newline. Any thread. */
+/* A whole line with its newline, of at most SERVER_LINE_MAX bytes. Any thread. */
 void server_lines_put(struct server_lines *l, const char *line, size_t len);
 /* Whether there may be one more line about a request that was refused: abuse does not fill disks.
  * What is left out is counted, and said once a second. */

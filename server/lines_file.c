@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define WAIT_MS 100
 #define PIECE 4096u /* PIPE_BUF: so much goes into a pipe whole, whoever else writes there */
 
 struct file_target {
@@ -59,12 +61,15 @@ static int file_write(void *self, const char *lines, size_t len, bool (*is_late)
 		t->torn = false;
 	while (len) {
 		size_t most = piece_of(lines, len);
-		ssize_t n = write(t->fd, lines, most);
-		if (n < 0 && errno == EAGAIN && !is_late(ctx)) {
-			nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
+		struct pollfd ready = { .fd = t->fd, .events = POLLOUT };
+		/* A pipe that takes a piece takes it at once: nothing here waits beyond an end. */
+		if (poll(&ready, 1, WAIT_MS) == 0) {
+			if (is_late(ctx))
+				return err_set(e, ERR_UNAVAILABLE, "nobody reads it");
 			continue;
 		}
-		if (n < 0 && errno != EINTR)
+		ssize_t n = write(t->fd, lines, most);
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
 			return err_errno(e, "%.300s", *t->path ? t->path : "standard error");
 		lines += n > 0 ? n : 0;
 		len -= n > 0 ? (size_t)n : 0;

@@ -138,7 +138,7 @@ static const char *outcome_of(const struct exchange *x)
 static void finish(struct buf *out, struct server *s)
 {
 	buf_add_text(out, "}\n");
-	if (!out->failed && out->len <= SERVER_LINE_MAX)
+	if (!out->failed)
 		server_lines_put(s->lines, out->bytes, out->len);
 	buf_free(out);
 }
@@ -155,6 +155,7 @@ static void write_line(struct exchange *x)
 	if (is_printable(theirs))
 		add_foreign(&out, "client_request", theirs.bytes, theirs.len);
 	add_text(&out, "token", x->caller.id);
+	add_text(&out, "operator", x->c->listener->admin ? x->caller.handle : NULL);
 	add_address(&out, x->c);
 	add_text(&out, "method", x->request.method);
 	add_text(&out, "route", r ? r->path : NULL);
