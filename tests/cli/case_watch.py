@@ -3,9 +3,11 @@
 """Who watches a server learns how it does, and nothing of what is said: a stock library reads its metrics
 under load, a line a request reaches files, syslog and a collector, /ready says when nothing is answered."""
 
-import http.client, http.server, json, os, re, socket, subprocess, sys, threading, time
+import http.client, http.server, json, os, re, socket, ssl, subprocess, sys, threading, time
 
 sys.path.insert(0, os.path.dirname(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../server"))
+import secure
 from client import Home, MODEL, POLICY, Server, TOP
 
 try:
@@ -38,8 +40,8 @@ def get(c, path, **fields):
     return r.status, r.read().decode(), dict(r.getheaders())
 
 
-def scrape(server, accept=None):
-    c = http.client.HTTPConnection(server.address, timeout=60)
+def scrape(server, accept=None, through=None):
+    c = through or http.client.HTTPConnection(server.address, timeout=60)
     status, text, fields = get(c, "/metrics", **({"Accept": accept} if accept else {}))
     assert status == 200, (status, text)
     assert SECRET not in text and CANARY not in text, "a client's text in a label"
@@ -286,6 +288,7 @@ def watch_readiness(h):
             assert get(c, "/ready")[:2] == (503, '{"status":"unready"}\n')
             assert get(c, "/health")[0] == 200
             assert name in failed_checks(admin, 503)
+            assert value(scrape(s, through=admin)[0], "hallmark_log_faults_total") >= 1
             time.sleep(2)
             fault.unlink()
             end = time.monotonic() + 60
@@ -310,6 +313,38 @@ def failed_checks(admin, expected):
     return {c["name"] for c in checks if not c["ok"]}
 
 
+def watch_handshakes(h):
+    """TLS that fails is counted as that; on the operator's socket a line says who was let in."""
+    root = secure.make_root(h.dir)
+    stranger = secure.make_root(h.dir, "stranger")
+    cert, key = secure.make(h.dir, "localhost", root)
+    file = h.dir / "tls.jsonl"
+    more = ("--tls-cert", cert, "--tls-key", key, "--request-log", file)
+    with Server(h, MODEL, "--unsigned", *more) as s:
+        admin = Local(h.state / "admin.sock")
+        good = http.client.HTTPSConnection(s.address, context=secure.context_for(root), timeout=60)
+        assert get(good, "/health")[0] == 200 and get(good, "/metrics")[0] == 403
+        before, _ = scrape(s, through=admin)
+        try:
+            get(http.client.HTTPSConnection(s.address, context=secure.context_for(stranger)), "/health")
+            raise SystemExit("a certificate of a stranger was taken")
+        except ssl.SSLError:
+            pass
+        assert get(http.client.HTTPConnection(s.address, timeout=60), "/health")[0] == 400
+        end, now = time.monotonic() + 20, before
+        while refused(now, "handshake") < refused(before, "handshake") + 2 and time.monotonic() < end:
+            now, _ = scrape(s, through=admin)
+        assert refused(now, "handshake") == refused(before, "handshake") + 2
+        assert value(now, "hallmark_access_refusals_total", reason="forbidden") == 1
+    lines = read_lines(file)
+    assert {x["operator"] for x in lines if "operator" in x} == {f"uid:{os.getuid()}"}
+    assert [x["status"] for x in lines if "operator" not in x] == [200, 403, 400], lines
+
+
+def refused(sample, reason):
+    return value(sample, "hallmark_connections_refused_total", reason=reason)
+
+
 def watch_stderr(h):
     """Without --quiet a line a request goes where a person sees it, beside what else is said there."""
     with Server(h, MODEL, "--unsigned", quiet=False) as s:
@@ -318,6 +353,7 @@ def watch_stderr(h):
     assert [x["status"] for x in lines] == [200], lines
 
 
+secure.need_openssl()
 with Home() as h:
     h.run("registry", "init", "--quiet")
     file = h.dir / "requests.jsonl"
@@ -325,5 +361,6 @@ with Home() as h:
     watch_collector(h)
     watch_syslog(h)
     watch_stderr(h)
+    watch_handshakes(h)
     watch_readiness(h)
 print("watch: metrics, lines, collector, syslog and readiness agree with what was asked")
