@@ -115,21 +115,43 @@ static const char *kind_name(const struct toml *v)
 /* A file or folder is meant from where the configuration lies, not from where a command runs. */
 static bool is_path(const struct cli_option *o, const char *text, size_t len)
 {
-	static const char *const values[] = { "FILE", "DIR", "BUNDLE", "SOCKET" };
+	static const char *const values[] = { "FILE", "DIR", "BUNDLE", "SOCKET", "FILE,.." };
 	if (o->value && AMONG(values, o->value))
-		return len > 0 && text[0] != '/' && !(len == 1 && *text == '-');
+		return len > 0 && text[0] != '/' && !(len == 1 && *text == '-') &&
+		       !(len == 4 && memcmp(text, "none", 4) == 0);
 	return len > 1 && text[0] == '.' && (text[1] == '/' || (text[1] == '.' && text[2] == '/'));
 }
 
-static void add_text(struct buf *b, const struct cli_config_file *f, const struct cli_option *o,
+static void add_item(struct buf *b, const struct cli_config_file *f, const struct cli_option *o,
 		     const char *text, size_t len)
 {
 	const char *slash = strrchr(f->path, '/');
+	const char *equals = o == &cli_operands_option ? memchr(text, '=', len) : NULL;
+	size_t name = equals ? (size_t)(equals - text) + 1 : 0; /* NAME=REF */
+	buf_add(b, text, name);
+	text += name;
+	len -= name;
 	bool path = slash && is_path(o, text, len);
 	size_t dot = path && len > 2 && text[0] == '.' && text[1] == '/' ? 2 : 0;
 	if (path)
 		buf_add(b, f->path, (size_t)(slash - f->path) + 1);
 	buf_add(b, text + dot, len - dot);
+}
+
+/* One, or several with commas between them where the option takes several. */
+static void add_text(struct buf *b, const struct cli_config_file *f, const struct cli_option *o,
+		     const char *text, size_t len)
+{
+	bool several = o == &cli_operands_option || strchr(o->value, ',');
+	const char *comma;
+	while (several && (comma = memchr(text, ',', len))) {
+		size_t n = (size_t)(comma - text) + 1;
+		add_item(b, f, o, text, n - 1);
+		buf_add_byte(b, ',');
+		text += n;
+		len -= n;
+	}
+	add_item(b, f, o, text, len);
 }
 
 static int mistake(struct err *e, const struct cli_config_file *f, const struct toml *v,

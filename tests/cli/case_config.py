@@ -94,6 +94,13 @@ def commands(p):
     p.user.write_text('[policy.check]\noperands = "./p.toml"\n')
     assert json.loads(p.at("policy", "check", "--json").stdout)["ok"]
     p.fails("other.toml", "policy", "check", "other.toml", status=5)
+    # Several in one string or a list, names before them, and a word that is no path.
+    for policies in ('"p.toml,/q.toml"', '["p.toml", "/q.toml"]'):
+        p.user.write_text(f'[serve]\npolicy = {policies}\nadmin = "none"\noperands = ["a=./m", "b=o/m"]\n')
+        rows = p.said("serve")
+        assert rows["serve.policy"]["value"] == f"{policy},/q.toml", rows["serve.policy"]
+        assert rows["serve.admin"]["value"] == "none"
+        assert rows["serve.operands"]["value"] == f"a={policy.parent}/m,b=o/m", rows["serve.operands"]
     # The environment's home goes before a file's.
     p.user.write_text('home = "/nonexistent/home"\n')
     p.at("registry", "init", HALLMARK_HOME=str(p.dir / "second"))
