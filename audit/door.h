@@ -25,6 +25,10 @@ int audit_claim_take(struct audit_claim **out, const struct audit_claiming *how,
 		     struct err *e) MUST_USE;
 /* After the log is closed; NULL is fine. */
 void audit_claim_drop(struct audit_claim *claim);
+/* Whether somebody holds it now, and who, as above; of a state folder that is there. Others are
+ * held up for no longer than a look takes. */
+#define AUDIT_WHO_ROOM 160
+bool audit_claim_holder(const char *home, char who[AUDIT_WHO_ROOM]);
 /* Whether another process writes for its holder; false for NULL. */
 bool audit_claim_is_guest(const struct audit_claim *claim);
 /* The worker of the process that writes for this log, or NULL: it writes itself. Borrowed. */

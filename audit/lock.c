@@ -14,10 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
-#define WHO_ROOM 160
 #define NOBODY "another process"
 
 /* ---- who holds it ---- */
@@ -44,7 +44,7 @@ static unsigned long long process_start(long pid)
 
 static void write_holder(int fd, const char *command)
 {
-	char text[WHO_ROOM];
+	char text[AUDIT_WHO_ROOM];
 	long pid = (long)getpid();
 	int len = snprintf(text, sizeof text, "%ld %llu %.80s\n", pid, process_start(pid),
 			   command ? command : "-");
@@ -54,9 +54,9 @@ static void write_holder(int fd, const char *command)
 		(void)!ftruncate(fd, 0);
 }
 
-static void read_holder(const char *path, char who[WHO_ROOM])
+static void read_holder(const char *path, char who[AUDIT_WHO_ROOM])
 {
-	char text[WHO_ROOM] = "", command[81] = "";
+	char text[AUDIT_WHO_ROOM] = "", command[81] = "";
 	unsigned long long start = 0;
 	long pid = 0;
 	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -65,14 +65,14 @@ static void read_holder(const char *path, char who[WHO_ROOM])
 	if (fd >= 0)
 		close(fd);
 	text[len > 0 ? len : 0] = 0;
-	snprintf(who, WHO_ROOM, NOBODY);
+	snprintf(who, AUDIT_WHO_ROOM, NOBODY);
 	if (sscanf(text, "%ld %llu %80[a-z0-9 -]", &pid, &start, command) != 3 || pid <= 0 ||
 	    start == 0 || process_start(pid) != start)
 		return;
 	if (strcmp(command, "-") == 0)
-		snprintf(who, WHO_ROOM, "process %ld", pid);
+		snprintf(who, AUDIT_WHO_ROOM, "process %ld", pid);
 	else
-		snprintf(who, WHO_ROOM, "`hallmark %s` (process %ld)", command, pid);
+		snprintf(who, AUDIT_WHO_ROOM, "`hallmark %s` (process %ld)", command, pid);
 }
 
 /* ---- taking it ---- */
@@ -105,7 +105,7 @@ static int wait_for_claim(const char *path, const struct audit_claiming *how,
 			  struct audit_claim *claim, struct err *e)
 {
 	int64_t begin = env_steady_us(how->env), end = begin + (int64_t)how->wait_ms * 1000;
-	char who[WHO_ROOM] = "";
+	char who[AUDIT_WHO_ROOM] = "";
 	bool told = false;
 
 	for (int tried = 1;; tried++) {
@@ -161,6 +161,21 @@ void audit_claim_drop(struct audit_claim *claim)
 		file_unlock(claim->lock_fd);
 	}
 	free(claim);
+}
+
+bool audit_claim_holder(const char *home, char who[AUDIT_WHO_ROOM])
+{
+	char path[LIMIT_PATH_BYTES];
+	who[0] = 0;
+	int fd = file_join(path, home, "log/lock", NULL) == 0
+			 ? open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+			 : -1;
+	bool held = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+	if (fd >= 0)
+		close(fd);
+	if (held)
+		read_holder(path, who);
+	return held;
 }
 
 bool audit_claim_is_guest(const struct audit_claim *claim) { return claim && claim->guest; }

@@ -167,5 +167,6 @@ int cmd_selftest(struct cli *c);
 int cmd_bench(struct cli *c);
 int cmd_bench_serve(struct cli *c);
 int cmd_config_show(struct cli *c);
+int cmd_doctor(struct cli *c);
 
 #endif

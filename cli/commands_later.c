@@ -40,7 +40,6 @@ const struct cli_later cli_later[] = {
 	{ "audit", "witness" },
 	{ "audit", "mirror" },
 	{ "audit", "tail" },
-	{ "doctor", NULL },
 	{ "backup", NULL },
 	{ "restore", NULL },
 };

@@ -233,11 +233,12 @@ static int run(struct cli *c)
 		return err_set(&c->err, ERR_UNSUPPORTED, "not available in this version: %s",
 			       c->name);
 	int rc = cli_config_read(c, &c->config_err);
-	if (rc < 0) {
+	if (rc == 0)
+		rc = cli_config_apply(c);
+	else
 		c->err = c->config_err;
+	if (rc < 0 && k->run != cmd_doctor) /* who says what is wrong */
 		return rc;
-	}
-	TRY(cli_config_apply(c));
 	rc = k->run(c);
 	if (rc == ERR_USAGE)
 		say_where(c);

@@ -10,6 +10,7 @@
 #include "base/build.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "flow/health.h"
 #include "flow/home.h"
 
 #include <errno.h>
@@ -28,8 +29,8 @@ int flow_path(const struct flow *f, const char *name, char *out, struct err *e)
 	return file_join(out, f->home, name, e);
 }
 
-static int find_home(const struct env *env, const char *given, char out[LIMIT_PATH_BYTES],
-		     struct err *e)
+int flow_home_find(const struct env *env, const char *given, char out[LIMIT_PATH_BYTES],
+		   struct err *e)
 {
 	const char *base = given ? given : env_variable(env, "HALLMARK_HOME");
 	if (base && *base)
@@ -270,7 +271,7 @@ int flow_home_alloc(struct flow **out, const struct flow_options *o, struct err 
 	f->origin_wanted = o->origin;
 	int rc = o->origin ? check_origin(o->origin, e) : 0;
 	if (rc == 0)
-		rc = find_home(o->env, o->home, f->home, e);
+		rc = flow_home_find(o->env, o->home, f->home, e);
 	trim_slashes(f->home);
 	if (rc == 0 && o->passphrase && !(f->passphrase = strdup(o->passphrase)))
 		rc = err_set(e, ERR_NOMEM, "out of memory");
