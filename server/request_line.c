@@ -165,6 +165,7 @@ static void write_line(struct exchange *x)
 		add_text(&out, "shape", api_shape_name(r->shape));
 	add_count(&out, "status", (uint64_t)x->answered);
 	add_text(&out, "outcome", outcome_of(x));
+	add_text(&out, "error", x->error);
 	add_text(&out, "reason", x->reason);
 	add_facts(&out, &x->facts);
 	add_ms(&out, "total_ms", env_steady_us(&x->s->env) - x->begun_us);

@@ -147,6 +147,7 @@ int server_respond_error(struct exchange *x, const struct api_error *error,
 	struct buf body = { 0 };
 	struct api_error named = *error;
 	named.request_id = x->id;
+	x->error = error->code;
 	api_error_json(&body, x->route ? x->route->shape : API_CHAT, &named);
 	buf_add_byte(&body, '\n');
 	int rc = server_respond_whole(x, &r, &body);

@@ -35,6 +35,7 @@ struct exchange {
 	struct buf out;
 	char id[32];              /* of the request: "req_" and 24 hex digits */
 	int answered;             /* with this status; 0: not yet */
+	const char *error;        /* the code of an error that was answered, or NULL; static */
 	int64_t begun_us;         /* steady */
 	uint64_t came, sent;      /* bytes */
 	struct serve_facts facts; /* of a chat */

@@ -239,6 +239,7 @@ Test(server_watch, every_request_has_a_line_and_no_client_writes_one)
 	i = with(lines, "route", "/v1/models");
 	cr_expect_eq(number_in(lines, i, "status"), 401);
 	cr_expect_str_eq(text_in(lines, i, "outcome"), "refused");
+	cr_expect_str_eq(text_in(lines, i, "error"), "invalid_api_key");
 	size_t head = 0;
 	while (number_in(lines, head, "status") != 400 && head < 5)
 		head++;
