@@ -164,13 +164,12 @@ void serve_chat_close(struct serve_chat *c);
 
 /* ---- texts and tokens, without an answer: nothing is filtered or recorded ---- */
 
-/* The prompt of a request of messages as its model gets it where no rule changes it, appended: the
- * rendered text, and its ids (uint32_t each); either may be NULL. generation: as far as where the
- * answer begins. ERR_UNSUPPORTED, here and below: the model is not computed here. */
+/* The prompt of messages where no rule changes it, appended: its text, and its ids (uint32_t each);
+ * either may be NULL. generation: as far as where the answer begins. ERR_UNSUPPORTED, here and
+ * below: the model is not computed here. */
 int serve_prompt(const struct serve_service *s, const struct api_request *q, bool generation,
 		 struct buf *text, struct buf *ids, struct err *e) MUST_USE;
-/* Ids of a text, appended. special: control tokens in it are recognised; post: the tokenizer adds
- * those of its post-processor (a bos). */
+/* Appended. special: control tokens in the text are recognised; post: the tokenizer's are added. */
 int serve_encode(const struct serve_service *s, const char *text, size_t len, bool special,
 		 bool post, struct buf *ids, struct err *e) MUST_USE;
 /* The text of ids, appended, control tokens too; it may end within a character. ERR_INPUT: an id
@@ -178,6 +177,9 @@ int serve_encode(const struct serve_service *s, const char *text, size_t len, bo
 int serve_decode(const struct serve_service *s, const uint32_t *id, size_t count, struct buf *out,
 		 struct err *e) MUST_USE;
 uint32_t serve_service_context(const struct serve_service *s); /* tokens; 0: unknown */
+/* Have long work of a client done beside the passes (base/aside.h). job: zeroed. */
+int serve_host_beside(struct serve_host *h, struct aside_job *job, const char *client,
+		      int (*work)(void *self, struct err *e), void *self, struct err *e) MUST_USE;
 
 /* ---- replay ---- */
 

@@ -1,11 +1,12 @@
 /* Texts and tokens of a served model, without an answer: nothing is drawn, filtered or recorded.
- * What they cost a server is one place: here. */
+ * Where they are long they are done beside the passes. */
 #include "serve/service.h"
 
 static int no_tokenizer(struct err *e)
 {
-	return err_set(e, ERR_UNSUPPORTED, "not available in this version: the tokens of a model "
-					   "that is not computed here");
+	return err_set(e, ERR_UNSUPPORTED,
+		       "not available in this version: the tokens of a model "
+		       "that is not computed here");
 }
 
 int serve_prompt(const struct serve_service *s, const struct api_request *q, bool generation,
@@ -40,3 +41,12 @@ uint32_t serve_service_context(const struct serve_service *s)
 }
 
 const struct digest *serve_service_root(const struct serve_service *s) { return serve_root(s); }
+
+int serve_host_beside(struct serve_host *h, struct aside_job *job, const char *client,
+		      int (*work)(void *self, struct err *e), void *self, struct err *e)
+{
+	const struct serve_beside where = {
+		.aside = serve_host_aside(h), .job = job, .client = client, .heavy = true
+	};
+	return serve_beside(&where, work, self, e);
+}

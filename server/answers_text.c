@@ -3,14 +3,19 @@
  * filtered. */
 #include "server/answers.h"
 #include "server/models.h"
+#include "server/forwarded.h"
 #include "server/request.h"
 #include "server/routes.h"
 #include "api/text.h"
+#include "base/aside.h"
 #include "base/build.h"
+#include "base/limits.h"
 
 #include <stdio.h>
 
 struct work {
+	struct exchange *x;
+	enum api_text_kind kind;
 	struct api_text asked;
 	const struct serve_service *model;
 	struct buf ids, texts, lengths; /* uint32_t each; of the tokens, one after another */
@@ -91,28 +96,54 @@ static int refuse(struct exchange *x, int rc, const struct err *e)
 	return server_respond_error(x, &error, NULL);
 }
 
-static int answer(struct exchange *x, enum api_text_kind kind)
+/* All of it but the answer: reading is long where a body is. */
+static int make(void *self, struct err *e)
 {
 	static int (*const does[])(struct work *, struct err *) = {
 		[API_TEXT_TOKENIZE] = tokenize,
 		[API_TEXT_DETOKENIZE] = detokenize,
 		[API_TEXT_TEMPLATE] = apply_template,
 	};
+	struct work *w = self;
+	const struct buf *body = &w->x->request.body;
+	TRY(api_text_parse(w->kind, body->bytes, body->len, &w->asked, e));
+	server_request_free_body(w->x);
+	w->model = server_model_find(w->x, w->asked.chat.model);
+	if (w->model)
+		TRY(does[w->kind](w, e));
+	return buf_done(&w->out, e);
+}
+
+static void cancel(void *arg) { aside_cancel(arg); }
+
+/* A small body is not worth another thread. */
+static int make_beside(struct work *w, struct err *e)
+{
+	struct exchange *x = w->x;
+	struct aside_job job = { 0 };
+	char share[SERVER_SHARE_ROOM];
+	if (x->request.body.len <= KIB(16))
+		return make(w, e);
+	server_forwarded_share(x->c, share);
+	const char *client = x->caller.handle[0] ? x->caller.handle : share;
+	server_connection_await(x->c, cancel, &job);
+	int rc = serve_host_beside(x->s->host, &job, client, make, w, e);
+	server_connection_attend(x->c);
+	return rc < 0 && x->c->gone ? CLIENT_GONE : rc;
+}
+
+static int answer(struct exchange *x, enum api_text_kind kind)
+{
 	static const struct response json = { 200, "application/json", NULL };
-	struct work w = { 0 };
+	struct work w = { .x = x, .kind = kind };
 	struct err err = { 0 };
-	int rc = api_text_parse(kind, x->request.body.bytes, x->request.body.len, &w.asked, &err);
+	int rc = make_beside(&w, &err);
 	server_request_drop_body(x);
-	w.model = rc == 0 ? server_model_find(x, w.asked.chat.model) : NULL;
-	if (rc == 0 && w.model)
-		rc = does[kind](&w, &err);
-	if (rc == 0 && w.model)
-		rc = buf_done(&w.out, &err);
-	if (rc < 0)
+	if (rc < 0 && rc != CLIENT_GONE)
 		rc = refuse(x, rc, &err);
-	else if (!w.model)
+	else if (rc == 0 && !w.model)
 		rc = server_model_missing(x, w.asked.chat.model);
-	else
+	else if (rc == 0)
 		rc = server_respond_whole(x, &json, &w.out);
 	api_text_free(&w.asked);
 	buf_free(&w.ids);

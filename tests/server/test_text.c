@@ -62,6 +62,22 @@ Test(server_text, texts_become_tokens_by_the_words_of_two_servers)
 	stop(&r);
 }
 
+/* Long ones are made by another thread; the client is looked at meanwhile. */
+Test(server_text, long_texts_become_tokens_too)
+{
+	static char body[50000];
+	struct running r = start((struct server_options){ 0 });
+	memset(body, 'x', sizeof body - 1);
+	memcpy(body, "{\"content\":\"", 12);
+	strcpy(body + sizeof body - 3, "\"}");
+	expect(&r, "/tokenize", body, 200, "{\"count\":49985,");
+	body[12] = '!';
+	expect(&r, "/tokenize", body, 500, "internal error");
+	strcpy(body + sizeof body - 3, "\"]");
+	expect(&r, "/tokenize", body, 400, "the body is not JSON");
+	stop(&r);
+}
+
 Test(server_text, what_others_have_is_refused_by_name)
 {
 	struct running r = start((struct server_options){ 0 });
