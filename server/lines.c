@@ -13,6 +13,7 @@
 #define RETRY_FIRST_MS 250
 #define RETRY_MAX_MS 30000
 #define END_MS 2000
+#define GATHER_MS 10
 #define REFUSED_BURST 200 /* lines about refused requests at once, */
 #define REFUSED_RATE 50   /* and each second */
 
@@ -55,7 +56,8 @@ static void put(struct server_lines *l, const char *line, size_t len)
 		buf_add(&l->queue, line, len);
 	if (l->queue.len == before + len) {
 		l->queued++;
-		pthread_cond_signal(&l->moved);
+		if (before == 0)
+			pthread_cond_signal(&l->moved);
 		return;
 	}
 	l->queue.failed = false;
@@ -125,6 +127,12 @@ static void wait_for_work(struct server_lines *l, int64_t ms)
 	while (!l->ending && !l->reopen && (l->queue.len == 0 || l->hand.len))
 		if (pthread_cond_timedwait(&l->moved, &l->lock, &until) != 0)
 			return;
+	if (l->ending || l->reopen)
+		return;
+	/* More will come: lines that are written together cost half. */
+	pthread_mutex_unlock(&l->lock);
+	nanosleep(&(struct timespec){ .tv_nsec = GATHER_MS * 1000000 }, NULL);
+	pthread_mutex_lock(&l->lock);
 }
 
 /* What was left out is said as soon as there is room. With the lock held. */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,15 +19,20 @@
 struct file_target {
 	int fd;
 	bool torn;                   /* a write ended within a line */
+	bool whole;                  /* nobody else writes between two pieces */
 	char path[LIMIT_PATH_BYTES]; /* "": standard error */
 };
 
 static int open_file(struct file_target *t, int *fd, struct err *e)
 {
 	/* A pipe that nobody reads yet is an error, and one that is full makes only lines late. */
+	struct stat st;
 	*fd = open(t->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
 		   0640);
-	return *fd < 0 ? err_errno(e, "%.300s", t->path) : 0;
+	if (*fd < 0)
+		return err_errno(e, "%.300s", t->path);
+	t->whole = fstat(*fd, &st) == 0 && S_ISREG(st.st_mode);
+	return 0;
 }
 
 static int file_open(void **self, const char *rest, const struct env *env, struct err *e)
@@ -60,7 +66,7 @@ static int file_write(void *self, const char *lines, size_t len, bool (*is_late)
 	if (t->torn && write(t->fd, "\n", 1) == 1)
 		t->torn = false;
 	while (len) {
-		size_t most = piece_of(lines, len);
+		size_t most = t->whole ? len : piece_of(lines, len);
 		struct pollfd ready = { .fd = t->fd, .events = POLLOUT };
 		/* A pipe that takes a piece takes it at once: nothing here waits beyond an end. */
 		if (poll(&ready, 1, WAIT_MS) == 0) {
