@@ -41,7 +41,7 @@ static void set_limits(struct server_options *l, const struct server_options *o)
 	l->connections_max = o->connections_max ? o->connections_max : usual_connections();
 	l->address_connections_max =
 		or_default(o->address_connections_max, l->connections_max - l->connections_max / 8);
-	l->requests_max = or_default(o->requests_max, 256);
+	l->requests_max = or_default(o->requests_max, 320);
 	l->head_timeout_ms = or_default(o->head_timeout_ms, 10000);
 	l->body_timeout_ms = or_default(o->body_timeout_ms, 60000);
 	l->idle_timeout_ms = or_default(o->idle_timeout_ms, 75000);

@@ -53,7 +53,7 @@ struct server_options {
 	unsigned address_connections_max;
 	/* Worked on at once, a thread each, seven eighths of them for one token (or, where none is
 	 * asked for, one origin), of which the last eighth for answers of at most 64 tokens; beyond
-	 * it 503, but for 64 without a body; 0: 256 */
+	 * it 503, but for 64 without a body; 0: 320 */
 	unsigned requests_max;
 	size_t long_bytes_max;    /* of bodies over 64 KiB that are not read yet; 503; 0: 16 MiB */
 	unsigned head_timeout_ms; /* wall clock for a whole head; 0: 10,000 */

@@ -70,3 +70,26 @@ Test(server_listen, all_listen_or_none_does, .init = make_dir, .fini = remove_di
 	o.listeners = SERVER_LISTENERS_MAX + 1;
 	cr_expect_eq(server_open(&s, NULL, &o, &e), ERR_INPUT);
 }
+
+Test(server_listen, the_operator_is_answered_when_all_places_are_taken, .init = make_dir, .fini = remove_dir)
+{
+	struct running r = start((struct server_options){
+		.listener = { { "127.0.0.1:0", false }, { unix_path, true } },
+		.listeners = 2,
+		.connections_max = 2,
+		.requests_max = 1 });
+	int fd[8], before = atomic_load(&fake_counts.opened);
+	static const char slow[] = SAY("pieces=1 first=2000");
+	char head[200];
+	snprintf(head, sizeof head, POST "Content-Length: %zu\r\n\r\n", strlen(slow));
+	fd[0] = dial(r.port);
+	say(fd[0], head);
+	say(fd[0], slow);
+	wait_for(&fake_counts.opened, before + 1);
+	for (int i = 1; i < 8; i++)
+		fd[i] = dial(r.port);
+	expect_status(ask_local("GET /health"), 200);
+	for (int i = 0; i < 8; i++)
+		close(fd[i]);
+	stop(&r);
+}
