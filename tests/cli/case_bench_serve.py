@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """`hallmark bench serve` against our server, and one that answers well, late, half, wrongly or not at all."""
 
-import json, socket, socketserver, threading, time
+import json, socket, socketserver, sys, threading, time
 
-from client import MODEL, Home, Server
+from client import MODEL, TOP, Home, Server
+
+sys.path.insert(0, str(TOP / "tests/server"))
+import secure  # noqa: E402
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\n"
 STREAM = HEAD % b"text/event-stream" + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -260,8 +263,27 @@ def ours(h):
         assert r["errors"][0]["status"] == 404 and "other" in r["errors"][0]["first"], r
 
 
+def over_tls(h):
+    """Our server with a certificate of our root, and with a token; and one that nobody vouches for."""
+    root = secure.make_root(h.dir)
+    stranger = secure.make_root(h.dir, "stranger")
+    cert, key = secure.make(h.dir, "server", root)
+    token = h.json("token", "new", "--name", "t", "--role", "user")["secret"]
+    (h.dir / "token").write_text(token + "\n")
+    with Server(h, MODEL, "--unsigned", "--tls-cert", cert, "--tls-key", key) as s:
+        url = "https://" + s.address
+        args = ("--max-tokens", 4, "--ca-file", root[0], "--token-file", h.dir / "token")
+        for more in ((), ("--reconnect",), ("--plain",)):
+            r = bench(h, url, "--requests", 3, "--clients", 2, *args, *more)
+            assert r["requests"]["fine"] == 3 and r["url"].startswith("https:"), r
+        r = bench(h, url, "--requests", 2, "--model", "m", "--ca-file", stranger[0])
+        assert r["errors"][0]["kind"] == "tls" and r["errors"][0]["count"] == 2, r
+        h.run("bench", "serve", url, "--requests", 1, "--ca-file", h.dir / "none.pem", status=5)
+
+
 with Home() as home:
     server = Fake()
     for part in (waits, requests, faults, omission):
         part(home, server)
     ours(home)
+    over_tls(home)
