@@ -170,6 +170,7 @@ int cmd_serve(struct cli *c)
 {
 	struct serve_options o = { .key = cli_value(c, "key"),
 				   .sampling = cli_value(c, "sampling"),
+				   .cache_share = cli_value(c, "cache-share"),
 				   .unsigned_ok = cli_has(c, "unsigned") };
 	struct flow *f;
 	struct serve_host *h = NULL;

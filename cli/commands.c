@@ -295,6 +295,9 @@ const struct cli_command cli_commands[] = {
 	    COMPUTE_OPTIONS,
 	    SAMPLING_OPTION,
 	    { "context", "N", "most tokens of one conversation" },
+	    { "cache-share", "WHO",
+	      "whose prompts speed each other up, and so tell of each other: of a token "
+	      "(default), group (tokens of one name), all" },
 	    { "request-timeout", "SECONDS", "an answer that takes longer ends with 503" },
 	    { "metrics", "WHO",
 	      "who may scrape /metrics besides the operator: tokens (default), open, admin" },

@@ -2,8 +2,8 @@
  * reference.
  *
  * Prefix cache: full pages are also kept (cached) by content. A page's key is the page before it
- * (for the first one: the client's root) and its 64 tokens, compared in full. So a prefix is found
- * page by page, exactly, and only by the client who made it; model, kernel set and numerics are
+ * (for the first one: a group's root) and its 64 tokens, compared in full. So a prefix is found
+ * page by page, exactly, and only within the group that made it; model, kernel set and numerics are
  * those of the one engine. Kept pages that no sequence holds are evicted when memory is needed,
  * least recently used first, and a page always before the page in front of it.
  *
@@ -21,7 +21,7 @@
 struct cache_pool;
 struct backend;
 
-/* What precedes a page: a client's root, or a kept page. */
+/* What precedes a page: a group's root, or a kept page. */
 struct cache_key {
 	uint64_t id[2];
 };

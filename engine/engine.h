@@ -157,7 +157,8 @@ struct engine_request {
 	const uint32_t *prompt; /* [count], copied */
 	size_t count;
 	struct engine_sampling sampling;
-	const char *client;   /* fair share and cache sharing are by client; NULL: "" */
+	const char *client;   /* what it may have is shared out by client; NULL: "" */
+	const char *group;    /* whose kept prefixes it goes on from, and adds to; NULL: client's */
 	int64_t deadline_us;  /* steady clock; ERR_UNAVAILABLE once passed; 0: none */
 	uint32_t speculation; /* tokens drafted by n-gram lookup at most; 0: off */
 	bool answer_unshared; /* the prefix cache gets the prompt alone: guesses find nothing */

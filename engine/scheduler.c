@@ -144,10 +144,7 @@ static struct client *client_enter(struct scheduler *s, const char *name)
 		c = calloc(1, sizeof *c + strlen(name) + 1);
 		if (c == NULL)
 			return NULL;
-		struct digest d = digest_of(name, strlen(name));
 		strcpy(c->name, name);
-		memcpy(&c->root, d.bytes, sizeof c->root);
-		c->root.id[1] |= 1; /* never that of a page */
 		c->next = s->clients;
 		s->clients = c;
 	}
@@ -270,6 +267,15 @@ static int task_enter(struct scheduler *s, struct task *t, const char *client, s
 	return 0;
 }
 
+static struct cache_key root_of(const char *group)
+{
+	struct digest d = digest_of(group, strlen(group));
+	struct cache_key root;
+	memcpy(&root, d.bytes, sizeof root);
+	root.id[1] |= 1; /* never that of a page */
+	return root;
+}
+
 int task_open(struct task *t, struct engine *m, const struct engine_request *q,
 	      const struct engine_sampling *sampling, struct err *e)
 {
@@ -280,6 +286,7 @@ int task_open(struct task *t, struct engine *m, const struct engine_request *q,
 	t->scheduler = s;
 	t->sampling = sampling;
 	t->deadline_us = q->deadline_us;
+	t->root = root_of(q->group ? q->group : q->client ? q->client : "");
 	t->shared = q->answer_unshared ? t->prompt_count : UINT32_MAX;
 	t->unprepared = sampling->constraint != NULL;
 	t->draft_max = t->unprepared                 ? 0

@@ -33,7 +33,6 @@ struct client {
 	uint32_t streams, shortest, share, used, kept;
 	bool prompts;
 	uint64_t served; /* virtual time: rows computed for it, as if it had always been here */
-	struct cache_key root; /* of its kept pages */
 	char name[];
 };
 
@@ -53,6 +52,7 @@ struct task {
 	int64_t entered_us; /* the queue */
 	const struct engine_sampling *sampling;
 	uint32_t prompt_count, id_room, draft_max;
+	struct cache_key root; /* of its group's kept pages */
 	uint32_t shared; /* tokens, from the first, whose pages others may have */
 
 	/* The scheduler thread's while stepping; otherwise whoever holds the lock. token: prompt,

@@ -139,7 +139,7 @@ static uint64_t pages_owed(const struct scheduler *s)
 /* Go on from kept pages as far as they reach. */
 static uint32_t adopt(struct task *t)
 {
-	return sequence_adopt(t->sequence, t->client->root, t->token, known(t));
+	return sequence_adopt(t->sequence, t->root, t->token, known(t));
 }
 
 static void adopted(struct scheduler *s, struct task *t, uint32_t n)
@@ -188,13 +188,18 @@ static uint32_t same_pages(const struct task *o, const struct task *t)
 	return same - same % KERNEL_PAGE;
 }
 
+static bool has_same_root(const struct task *a, const struct task *b)
+{
+	return a->root.id[0] == b->root.id[0] && a->root.id[1] == b->root.id[1];
+}
+
 /* With recurrent layers: have those that compute what t begins with save their state where their
  * texts part. */
 static void branch_mark(struct scheduler *s, const struct task *t)
 {
 	for (struct task *o = s->oldest; s->engine->states && o != NULL; o = o->after) {
 		struct engine_sequence *q = o->sequence;
-		if (o == t || o->state != TASK_RUNNING || o->client != t->client ||
+		if (o == t || o->state != TASK_RUNNING || !has_same_root(o, t) ||
 		    o->prompt_count <= q->length || q->state.branch > q->length)
 			continue;
 		uint32_t same = same_pages(o, t);
@@ -335,10 +340,10 @@ static bool comes_anyway(const struct scheduler *s, const struct task *t)
 	if (at % KERNEL_PAGE != 0 || at + KERNEL_PAGE >= known(t) ||
 	    !cache_pool_keeps(s->engine->pages))
 		return false;
-	struct cache_key mine = sequence_key(t->sequence, t->client->root);
+	struct cache_key mine = sequence_key(t->sequence, t->root);
 	for (uint32_t i = 0; i < s->turns; i++) {
 		const struct task *o = s->turn[i].task;
-		struct cache_key its = sequence_key(o->sequence, o->client->root);
+		struct cache_key its = sequence_key(o->sequence, o->root);
 		if (o->sequence->kept * KERNEL_PAGE == at && known(o) >= at + KERNEL_PAGE &&
 		    o->shared >= at + KERNEL_PAGE && its.id[0] == mine.id[0] &&
 		    its.id[1] == mine.id[1] &&
@@ -355,7 +360,7 @@ static bool state_comes_anyway(const struct scheduler *s, const struct task *t)
 	for (uint32_t i = 0; i < s->turns; i++) {
 		const struct task *o = s->turn[i].task;
 		const struct engine_sequence *q = o->sequence;
-		if (o->client == t->client && o->prompt_count > q->length &&
+		if (has_same_root(o, t) && o->prompt_count > q->length &&
 		    sequence_state_border(q, o->prompt_count, q->length, same_pages(o, t)) >
 			    t->sequence->length)
 			return true;

@@ -126,7 +126,7 @@ static void settle(struct turn *turn)
 		t->behind = sequence_back(t->sequence, length - 1);
 	if (turn->result < 0)
 		return;
-	sequence_keep(t->sequence, t->client->root, t->token, t->shared);
+	sequence_keep(t->sequence, t->root, t->token, t->shared);
 	sequence_state_keep(t->sequence, t->prompt_count);
 }
 

@@ -24,6 +24,7 @@ struct answer_request {
 	bool bare;
 	const json_t *kwargs; /* likewise, of the template; NULL: none */
 	const char *client;   /* who shares places with others; "" when unknown */
+	const char *group;    /* who shares kept prefixes */
 	int64_t seed;
 	int64_t created_us;                /* the clock of the chat template */
 	int64_t deadline_us;               /* steady clock; ERR_UNAVAILABLE once passed; 0: none */

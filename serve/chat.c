@@ -148,6 +148,7 @@ static int open_answer(struct serve_chat *c, struct err *e)
 						     .prompt = c->prompt,
 						     .bare = c->bare,
 						     .client = c->share,
+						     .group = c->group,
 						     .seed = c->seed,
 						     .created_us = c->created_us,
 						     .deadline_us = c->deadline_us,
@@ -219,7 +220,7 @@ static void chat_free(struct serve_chat *c)
 
 static void set_caller(struct serve_chat *c, const struct serve_caller *by)
 {
-	const char *share = by->handle ? by->handle : by->share;
+	const char *share = by->token ? by->token : by->handle ? by->handle : by->share;
 	snprintf(c->client, sizeof c->client, "%s", by->handle ? by->handle : "");
 	snprintf(c->share, sizeof c->share, "%s", share ? share : "");
 	c->facts = by->facts;
@@ -233,6 +234,16 @@ static int set_subject(struct serve_chat *c, const struct serve_caller *by, stru
 	else if (by && by->subject)
 		return audit_subject_handle(flow_log(c->service->flow), by->subject, c->subject, e);
 	return 0;
+}
+
+/* Who goes on from whose kept prefixes. Names of tokens are kept apart from their ids. */
+static void set_group(struct serve_chat *c)
+{
+	enum serve_cache_share how = c->service->cache_share;
+	if (how == SERVE_CACHE_GROUP && c->client[0])
+		snprintf(c->group, sizeof c->group, "group %s", c->client);
+	else if (how != SERVE_CACHE_ALL)
+		snprintf(c->group, sizeof c->group, "%s", c->share);
 }
 
 /* The last places are for answers that end soon. */
@@ -257,6 +268,7 @@ static int admit(struct serve_chat *c, const struct serve_caller *by, struct err
 	if (!c->given.given)
 		TRY(serve_check_length(c->service, &c->request, e));
 	TRY(set_subject(c, by, e));
+	set_group(c);
 	TRY(name_chat(c, e));
 	int rc = begin(c, e);
 	const char *how = atomic_load(&c->beside.job->stop) ? "aborted" : "error";

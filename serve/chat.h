@@ -30,6 +30,7 @@ struct serve_chat {
 	struct api_request request;
 	struct digest body_digest;       /* of the request as received */
 	char client[128], share[128];    /* "": unknown; share: of the answerer's places */
+	char group[136];                 /* of kept prefixes */
 	char subject[AUDIT_HANDLE_ROOM]; /* of the person who asks; "": unknown */
 	char id[160], record[96];
 	uint64_t n; /* the record's number */

@@ -58,6 +58,7 @@ static int open_choice(struct answer *a, unsigned i, struct err *e)
 				    .count = a->prompt.count,
 				    .sampling = sampling_of(a, i),
 				    .client = a->q.client,
+				    .group = a->q.group,
 				    .deadline_us = a->q.deadline_us,
 				    .speculation = a->by->speculation,
 				    .answer_unshared = a->q.filtered };

@@ -120,6 +120,21 @@ static int read_sampling(struct serve_service *s, const char *word, struct err *
 	return err_set(e, ERR_USAGE, "sampling %.40s: expected model or neutral", word);
 }
 
+static int read_cache_share(struct serve_service *s, const char *word, struct err *e)
+{
+	static const char *const words[] = { [SERVE_CACHE_TOKEN] = "token",
+					     [SERVE_CACHE_GROUP] = "group",
+					     [SERVE_CACHE_ALL] = "all" };
+	for (size_t i = 0; word && i < sizeof words / sizeof *words; i++) {
+		if (strcmp(word, words[i]) == 0) {
+			s->cache_share = (enum serve_cache_share)i;
+			return 0;
+		}
+	}
+	return word ? err_set(e, ERR_USAGE, "cache-share %.40s: expected token, group or all", word)
+		    : 0;
+}
+
 /* What a person should know: of the files, and what answers they do not ask for. */
 static int make_notes(struct serve_service *s, struct err *e)
 {
@@ -218,6 +233,7 @@ static int open_all(struct serve_service *s, const struct serve_options *o, stru
 		return err_set(e, ERR_CONFLICT, "the state folder is open for reading only");
 	s->recording = true;
 	TRY(read_sampling(s, o->sampling, e));
+	TRY(read_cache_share(s, o->cache_share, e));
 	TRY(open_policy(s, o->policy, true, e));
 	TRY(open_model(s, o, o->key, e));
 	TRY(open_engine(s, o, e));
@@ -236,6 +252,7 @@ static int open_answerer(struct serve_service *s, const struct serve_options *o,
 {
 	s->recording = true;
 	TRY(read_sampling(s, o->sampling, e));
+	TRY(read_cache_share(s, o->cache_share, e));
 	TRY(open_policy(s, o->policy, true, e));
 	TRY(make_notes(s, e));
 	return record_start(s, e);

@@ -41,6 +41,7 @@ struct serve_options {
 	uint32_t context_max; /* 0: the model's */
 	uint32_t timeout_s;   /* an answer that takes longer ends as ERR_UNAVAILABLE; 0: none */
 	const char *sampling; /* what a request leaves out is "model"'s (NULL too), or "neutral" */
+	const char *cache_share; /* who shares kept prompts: "token" (NULL too), "group", "all" */
 };
 /* What serve would refuse of a folder's files, whoever signed them; no weight is read. */
 int serve_check(const char *dir, struct err *e) MUST_USE;
@@ -115,20 +116,19 @@ struct serve_facts {
 
 /* Who asks; NULL and 0 where nothing is known. */
 struct serve_caller {
+	const char *token;    /* the public id of its token */
 	const char *handle;   /* printable; goes into the record */
 	const char *subject;  /* the name of the person who asks, or NULL; goes nowhere as it is */
 	const char *person;   /* or that person's handle already, which counts; or NULL */
-	const char *share;    /* who has no handle shares the engine's places by it: an address */
+	const char *share;    /* who has neither shares the engine's places by it: an address */
 	uint32_t tokens_most; /* no more may be asked for, few places being left; 0: any number */
 	/* Whether it may use the model of that name; one that it may not is not there for it. NULL:
 	 * all of them. */
 	bool (*allows)(const void *ctx, const char *model);
 	const void *allows_ctx;
-	struct serve_facts *facts; /* borrowed until the chat is closed; NULL: not wanted */
-	/* Borrowed while the chat is opened. job: zeroed; by aside_cancel(job) another thread ends
-	 * the opening. was_read: called once nothing of the body is needed any more. */
-	struct aside_job *job;
-	void (*was_read)(void *ctx);
+	struct serve_facts *facts;   /* borrowed until the chat is closed; NULL: not wanted */
+	struct aside_job *job;       /* zeroed; by aside_cancel another thread ends its opening */
+	void (*was_read)(void *ctx); /* called once the body is not needed any more */
 	void *was_read_ctx;
 };
 

@@ -11,6 +11,8 @@
 
 #include <stdatomic.h>
 
+enum serve_cache_share { SERVE_CACHE_TOKEN, SERVE_CACHE_GROUP, SERVE_CACHE_ALL };
+
 struct serve_service {
 	struct flow *flow;
 	const struct answerer *who;
@@ -25,6 +27,7 @@ struct serve_service {
 	atomic_bool draining;
 	bool recording; /* false while replaying: nothing is appended */
 	bool neutral;   /* the model's sampling defaults are not taken */
+	enum serve_cache_share cache_share;
 	struct buf notes;
 	struct serve_measures measures;
 };

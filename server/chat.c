@@ -134,7 +134,8 @@ static int open_chat(struct chat *c)
 	char share[SERVER_SHARE_ROOM], subject[SUBJECT_ROOM];
 	TRY(server_subject_read(x, subject, &c->err));
 	server_forwarded_share(x->c, share);
-	struct serve_caller by = { .handle = x->caller.handle[0] ? x->caller.handle : NULL,
+	struct serve_caller by = { .token = x->caller.id[0] ? x->caller.id : NULL,
+				   .handle = x->caller.handle[0] ? x->caller.handle : NULL,
 				   .subject = subject[0] ? subject : NULL,
 				   .person = x->caller.subject[0] ? x->caller.subject : NULL,
 				   .facts = &x->facts,

@@ -34,6 +34,18 @@ static bool waits(const struct connection *c)
 
 static bool has_begun(const struct connection *c) { return c->in && c->in->have; }
 
+_Static_assert(sizeof(struct origin_key) == ACCESS_ID_ROOM, "a token's id is a key too");
+
+/* Whose the request is: the token's, once that is known; else of the address. */
+static struct origin_key asker_of(const struct connection *c, bool *is_token)
+{
+	struct origin_key key = server_origin_of(&c->client);
+	*is_token = c->asked && c->asked->caller.id[0];
+	if (*is_token)
+		memcpy(&key, c->asked->caller.id, sizeof key);
+	return key;
+}
+
 /* With the lock held. Half of what there is, but for a proxy; all of a limit that is smaller than
  * one body. */
 static bool has_bytes(const struct server *s, const struct origin *o)
@@ -46,7 +58,8 @@ static bool has_bytes(const struct server *s, const struct origin *o)
 bool server_table_hold(struct connection *c, struct server_held *held, size_t bytes)
 {
 	struct server *s = c->s;
-	const struct origin_key key = server_origin_of(&c->client);
+	bool is_token;
+	const struct origin_key key = asker_of(c, &is_token);
 	if (bytes <= SERVER_BODY_SMALL || bytes == held->bytes)
 		return true;
 	size_t more = bytes - held->bytes;
@@ -442,24 +455,9 @@ bool server_table_take_in(struct connection *c)
 	return !c->turned_away;
 }
 
-_Static_assert(sizeof(struct origin_key) == ACCESS_ID_ROOM, "a token's id is a key too");
-
-/* Whose the request is: the token's, once that is known; else of the address. */
-static struct origin_key asker_of(const struct connection *c, bool *is_token)
-{
-	struct origin_key key = server_origin_of(&c->client);
-	*is_token = c->asked && c->asked->caller.id[0];
-	if (*is_token)
-		memcpy(&key, c->asked->caller.id, sizeof key);
-	return key;
-}
-
 /* What has no body is answered at once, and tells a monitor that the server lives: for that there
  * are a few more places. */
-static bool is_light(const struct connection *c)
-{
-	return strcmp(c->in->head.method, "POST") != 0;
-}
+static bool is_light(const struct connection *c) { return strcmp(c->in->head.method, "POST") != 0; }
 
 /* Where tokens are asked for, those share the places and not their addresses: what has none yet is
  * either refused or about to say it. */

@@ -329,6 +329,46 @@ Test(engine_sampler, a_mask_made_beforehand_is_the_same_mask)
 	bench_close(&b);
 }
 
+/* A little work at a time, as where a reader tries before it asks for a mask to be made beside. */
+Test(engine_sampler, a_mask_that_is_held_goes_on_from_there_and_is_the_same)
+{
+	struct bench b;
+	struct engine_constraint *c, *other;
+	bench_open(&b);
+	static const char text[] = "([\\s\\S]*a[\\s\\S]{20}|[\\s\\S]*e[\\s\\S]{30})";
+	cr_assert_eq(constrain(&c, b.m, GRAMMAR_REGEX, text, sizeof text - 1, &b.e), 0, "%s", b.e.text);
+	cr_assert_eq(constrain(&other, b.m, GRAMMAR_REGEX, text, sizeof text - 1, &b.e), 0);
+	struct engine_sampling t = { .constraint = c, .temperature = 1, .top_p = 1, .seed = 5 };
+	struct sampler *made;
+	atomic_bool stop = false;
+	unsigned held = 0;
+	int rc;
+	cr_assert_eq(sampler_open(&made, b.m, &t, NULL, 0, 100, &b.e), 0);
+	t.constraint = other;
+	bench_sampler(&b, &t, NULL, 0);
+	for (uint32_t at = 0; at < 12; at++) {
+		uint32_t id, same;
+		cr_assert_eq(sampler_draw(b.sampler, b.logits, at, b.scratch, &id, NULL, &b.e), 0);
+		while ((rc = sampler_prepare(made, false, 3000, &stop, &b.e)) == 1)
+			cr_assert_lt(++held, 100000u);
+		cr_assert_eq(rc, 0, "%s", b.e.text);
+		cr_assert_eq(sampler_draw(made, b.logits, at, b.scratch, &same, NULL, &b.e), 0);
+		cr_assert_eq(id, same, "token %u", at);
+		sampler_accept(b.sampler, id);
+		sampler_accept(made, same);
+	}
+	cr_assert_gt(held, 0);
+	atomic_store(&stop, true);
+	cr_assert_eq(sampler_prepare(made, false, 0, &stop, &b.e), ERR_UNAVAILABLE);
+	cr_assert_eq(sampler_prepare(made, false, 0, NULL, &b.e), 0, "and nothing is lost");
+	sampler_close(made);
+	sampler_close(b.sampler);
+	b.sampler = NULL;
+	engine_constraint_close(c);
+	engine_constraint_close(other);
+	bench_close(&b);
+}
+
 static const struct { const char *row; struct engine_sampling s; const char *word; } wrong[] = {
 	{ "temperature", { .temperature = -1 }, "temperature" }, { "nan", { .temperature = NAN }, "temperature" },
 	{ "top_p", { .top_p = 1.5f }, "top_p" }, { "min_p", { .min_p = -0.5f }, "min_p" },

@@ -421,3 +421,35 @@ Test(engine_session, facts_describe_the_model)
 	cr_assert_str_eq(engine_info(m)->weights, "fp8");
 	engine_close(m);
 }
+
+static uint32_t cached_of(struct engine *m, const struct engine_request *q)
+{
+	struct engine_session *s = must_open(m, q);
+	struct err e = { 0 };
+	while (next_of(s, &e) == ENGINE_GOING)
+		;
+	uint32_t n = engine_session_cached(s);
+	engine_session_close(s);
+	return n;
+}
+
+Test(engine_session, prompts_are_shared_within_a_group_and_with_nobody_else)
+{
+	static const struct {
+		const char *client, *group;
+		bool finds;
+	} rows[] = {
+		{ "a", NULL, false }, { "a", NULL, true }, { "b", NULL, false }, { "b", "a", true },
+		{ "c", "d", false }, { "d", "e", false }, { "e", "d", true }, { "c", "", false },
+		{ NULL, NULL, true }, { "a", "f", false }, { "a", "a", true },
+	};
+	struct engine *m = open_model("demo/model", NULL, 1);
+	struct engine_request q = request_of(200, 2);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		q.client = rows[i].client;
+		q.group = rows[i].group;
+		uint32_t n = cached_of(m, &q);
+		cr_expect_eq(n, rows[i].finds ? 192 : 0, "row %zu: %u", i, n);
+	}
+	engine_close(m);
+}

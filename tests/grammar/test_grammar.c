@@ -460,6 +460,35 @@ Test(grammar, long_lists_and_names_cost_no_more_than_their_length)
 }
 
 /* Long lists of alternatives share how they begin; short ones do not. */
+/* What is allowed changes when a step is made, and nothing of what it leads to. */
+Test(grammar, an_automaton_that_is_held_goes_on_where_it_was)
+{
+	static const char text[] = "([a-c]*a[a-c]{6}|[a-c]*b[a-c]{7})", word[] = "abcabcaacbbacabcab";
+	struct acceptor a = open_text(GRAMMAR_REGEX, text), b = open_text(GRAMMAR_REGEX, text);
+	uint32_t at = AUTOMATON_START, same = AUTOMATON_START;
+	atomic_bool stop = true;
+	unsigned held = 0;
+	automaton_allow(a.automaton, UINT32_MAX, &stop);
+	cr_assert_eq(automaton_take(a.automaton, at, 'a'), AUTOMATON_FULL);
+	cr_assert(automaton_is_held(a.automaton));
+	for (const char *p = word; *p; p++) {
+		uint32_t next;
+		automaton_allow(a.automaton, 1, NULL);
+		while ((next = automaton_take(a.automaton, at, (uint8_t)*p)) == AUTOMATON_FULL) {
+			cr_assert(automaton_is_held(a.automaton));
+			cr_assert_lt(++held, 1000u);
+			automaton_allow(a.automaton, 1, NULL);
+		}
+		at = next;
+		same = automaton_take(b.automaton, same, (uint8_t)*p);
+		cr_assert_eq(at, same);
+		automaton_allow(a.automaton, 0, NULL);
+		cr_assert(!automaton_spend(a.automaton, 1) && automaton_is_held(a.automaton));
+	}
+	acceptor_close(&a);
+	acceptor_close(&b);
+}
+
 Test(grammar, alternatives_in_one_list_or_in_groups_are_the_same)
 {
 	static const char *const piece[] = { "a", "b", "ab", "a?", "[ab]", "b*", "(ba)", "\xC3\xA9" };

@@ -80,6 +80,68 @@ Test(serve_chat, request_that_is_none_leaves_no_record_and_asks_nobody)
 	cr_expect_eq(at.script->opened, 0);
 }
 
+static int open_by(const char *body, const struct serve_caller *by, struct err *e)
+{
+	struct serve_chat *c;
+	int rc = serve_chat_open(&c, at.host, API_CHAT, body, strlen(body), by, e);
+	serve_chat_close(c);
+	return rc;
+}
+
+Test(serve_chat, prompt_of_more_bytes_than_the_context_can_hold_leaves_no_record_and_asks_nobody)
+{
+	static const struct {
+		const char *text; /* behind the model */
+		size_t bytes;
+	} rows[] = {
+		{ "\"messages\":[{\"role\":\"user\",\"content\":\"0123456789\"}]", 10 },
+		{ "\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"01234\"},"
+		  "{\"type\":\"text\",\"text\":\"6789\"}]}]",
+		  10 },
+		{ "\"messages\":[{\"role\":\"user\",\"content\":\"01\"},{\"role\":\"assistant\",\"content\":\"\","
+		  "\"reasoning_content\":\"it is not counted\"},{\"role\":\"user\",\"content\":\"\"}]",
+		  2 },
+		{ "\"messages\":[{\"role\":\"user\",\"content\":\"\"}],\"tools\":[{\"type\":\"function\",\"function\":"
+		  "{\"name\":\"f\",\"parameters\":{\"type\":\"object\",\"required\":[\"abc\"]}}}]",
+		  8 + 1 + 6 + 3 },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		char body[512];
+		struct err e = { 0 };
+		uint64_t before = log_size();
+		unsigned opened = at.script->opened;
+		snprintf(body, sizeof body, "{\"model\":\"m\",%s}", rows[i].text);
+		at.script->prompt_bytes_max = rows[i].bytes;
+		cr_expect_eq(open_by(body, NULL, &e), 0, "row %zu: %s", i, e.text);
+		cr_expect_eq(at.script->opened, opened + 1);
+		before = log_size();
+		at.script->prompt_bytes_max = rows[i].bytes - 1;
+		cr_expect_eq(open_by(body, NULL, &e), ERR_INPUT, "row %zu", i);
+		cr_expect_str_eq(e.kind, "context_length_exceeded");
+		cr_expect_eq(log_size(), before);
+		cr_expect_eq(at.script->opened, opened + 1);
+	}
+}
+
+static void count_reads(void *ctx) { ++*(int *)ctx; }
+
+Test(serve_chat, opening_ends_when_the_client_is_gone_and_its_record_says_aborted)
+{
+	static const char body[] = "{\"model\":\"m\",\"guided_regex\":\"a\",\"messages\":[{\"role\":\"user\","
+				   "\"content\":\"hi\"}]}";
+	struct aside_job job = { 0 };
+	int reads = 0;
+	struct serve_caller by = { .job = &job, .was_read = count_reads, .was_read_ctx = &reads };
+	struct err e = { 0 };
+	cr_expect_eq(open_by(body, &by, &e), 0, "%s", e.text);
+	cr_expect_eq(reads, 1);
+	aside_cancel(&job);
+	cr_expect_eq(open_by(body, &by, &e), ERR_UNAVAILABLE);
+	cr_expect_str_eq(outcome(), "aborted");
+	cr_expect_eq(reads, 2);
+	cr_expect_eq(at.script->opened, 1);
+}
+
 Test(serve_chat, answer_that_cannot_be_opened_is_recorded_with_the_choices_that_were_begun)
 {
 	for (unsigned begun = 0; begun < 3; begun++) {
@@ -109,7 +171,8 @@ Test(serve_chat, who_asks_is_recorded_by_the_handle_alone_and_shares_by_what_is_
 	static const struct {
 		struct serve_caller by;
 		const char *client, *shares;
-	} rows[] = { { { .handle = "h", .share = "::1" }, "\"h\"", "h" },
+	} rows[] = { { { .token = "tok_1", .handle = "h", .share = "::1" }, "\"h\"", "tok_1" },
+		     { { .handle = "h", .share = "::1" }, "\"h\"", "h" },
 		     { { .share = "::1" }, "null", "::1" },
 		     { { 0 }, "null", "" } };
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

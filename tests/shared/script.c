@@ -89,7 +89,8 @@ static void script_model(const void *self, struct answer_model *out)
 {
 	const struct script *s = self;
 	*out = (struct answer_model){
-		.knows_ids = true, .regime = "script/1", .context_max = 64, .ids = s->ids
+		.knows_ids = true, .regime = "script/1", .context_max = 64, .ids = s->ids,
+		.prompt_bytes_max = s->prompt_bytes_max
 	};
 }
 

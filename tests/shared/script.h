@@ -32,6 +32,7 @@ struct script {
 	int tops;
 	bool lost;
 	enum reply_ids ids; /* of calls */
+	size_t prompt_bytes_max;
 	/* what happened */
 	struct answer_request asked;
 	atomic_uint opened, closed, cancelled, freed;
