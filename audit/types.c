@@ -41,6 +41,7 @@ static const char *const decision[] = {
 	"verdicts",
 	"shadow",
 	"device",
+	"ended",
 	NULL,
 };
 static const char *const operator_fields[] = { "actor",         "action",   "target",

@@ -1,7 +1,7 @@
 /* The HTTP server before an answerer that knows its answer: bench/server PORT serves on loopback
  * until it is told to end, for bench/server.py to measure. Without a port it runs that script. */
 #include "base/buf.h"
-#include "serve/serve.h"
+#include "serve/host.h"
 #include "server/server.h"
 
 #include <signal.h>
@@ -48,7 +48,92 @@ int serve_host_ready(struct serve_host *h, struct err *e)
 	return 0;
 }
 
-void serve_host_drain(struct serve_host *h) { (void)h; }
+int serve_host_begin(struct serve_host *h, const struct serve_operation *op,
+		     struct serve_doing **out, struct err *e)
+{
+	(void)h, (void)op, (void)e;
+	*out = NULL;
+	return 0;
+}
+
+void serve_host_cut(struct serve_doing *d) { (void)d; }
+
+int serve_host_end(struct serve_doing *d, json_t **report, struct err *e)
+{
+	(void)d, (void)report, (void)e;
+	return 0;
+}
+
+static int no_operators(struct err *e) { return err_set(e, ERR_UNSUPPORTED, "no operators here"); }
+
+int serve_host_operate(struct serve_host *h, const struct serve_operation *op, json_t **report,
+		       struct err *e)
+{
+	(void)h, (void)op, (void)report;
+	return no_operators(e);
+}
+
+int serve_host_reload(struct serve_host *h, const char *by, json_t **report, struct err *e)
+{
+	(void)h, (void)by, (void)report;
+	return no_operators(e);
+}
+
+int serve_host_changed(struct serve_host *h, struct digest *now, bool *changed, struct err *e)
+{
+	(void)h, (void)now, (void)changed;
+	return no_operators(e);
+}
+
+int serve_host_status(struct serve_host *h, json_t **report, struct err *e)
+{
+	(void)h, (void)report;
+	return no_operators(e);
+}
+
+const struct digest *serve_service_root(const struct serve_service *s)
+{
+	(void)s;
+	return NULL;
+}
+
+uint32_t serve_service_context(const struct serve_service *s)
+{
+	(void)s;
+	return 0;
+}
+
+static int no_tokens(struct err *e) { return err_set(e, ERR_UNSUPPORTED, "no tokens here"); }
+
+int serve_prompt(const struct serve_service *s, const struct api_request *q, bool generation,
+		 struct buf *text, struct buf *ids, struct err *e)
+{
+	(void)s, (void)q, (void)generation, (void)text, (void)ids;
+	return no_tokens(e);
+}
+
+int serve_encode(const struct serve_service *s, const char *text, size_t len, bool special,
+		 bool post, struct buf *ids, struct err *e)
+{
+	(void)s, (void)text, (void)len, (void)special, (void)post, (void)ids;
+	return no_tokens(e);
+}
+
+int serve_decode(const struct serve_service *s, const uint32_t *id, size_t count, struct buf *out,
+		 struct err *e)
+{
+	(void)s, (void)id, (void)count, (void)out;
+	return no_tokens(e);
+}
+
+int serve_host_beside(struct serve_host *h, struct aside_job *job, const char *client,
+		      int (*work)(void *self, struct err *e), void *self, struct err *e)
+{
+	(void)h, (void)job, (void)client;
+	return work(self, e);
+}
+
+void serve_chat_sent(struct serve_chat *c) { (void)c; }
 
 void serve_host_measure(struct serve_host *h, struct measure_writer *w) { (void)h, (void)w; }
 

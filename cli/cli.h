@@ -6,7 +6,7 @@
 #include "flow/flow.h"
 #include "flow/release.h"
 #include "lab/lab.h"
-#include "serve/serve.h"
+#include "serve/host.h"
 
 #include <stdio.h>
 

@@ -120,15 +120,6 @@ int flow_append(struct flow *f, struct audit_record *r, bool reserved, struct au
 		struct err *e) MUST_USE;
 int flow_start(struct flow *f, struct err *e) MUST_USE; /* the start record, if not yet written */
 
-/* A policy for use: TOML is compiled, a bundle taken as it is. keep: the bundle is kept in the
- * state folder by its digest, so that flow_policy_find finds it for a replay. */
-struct policy_profile;
-int flow_policy_open(struct flow *f, const char *path, bool keep, struct policy_profile **out,
-		     struct err *e) MUST_USE;
-/* The path of a kept bundle, by digest text ("sha256:..."). out[LIMIT_PATH_BYTES]. ERR_NOTFOUND;
- * ERR_VERIFY: the file is not what its name says. */
-int flow_policy_find(const struct flow *f, const char *digest, char *out, struct err *e) MUST_USE;
-
 /* A model as a source whose every byte is checked as it is read, when it is signed by `key` (NULL:
  * a trusted one). unsigned_ok: else as it is, its root computed. ERR_VERIFY, ERR_NOTFOUND. */
 struct flow_model;

@@ -2,17 +2,27 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "flow/home.h"
+#include "flow/policy.h"
 #include "policy/policy.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define BUNDLE_MAGIC "HMPOLICY1\n"
 
 /* Other policy files named in extends, relative to the one that names them. */
 struct near {
 	char dir[LIMIT_PATH_BYTES];
+	struct buf *files; /* gets the path of each, with a NUL behind it; or NULL */
 };
+
+static int read_near(const struct near *n, const char *path, struct buf *out, struct err *e)
+{
+	if (n->files)
+		buf_add(n->files, path, strlen(path) + 1);
+	return file_read(path, LIMIT_TOML_BYTES, out, e);
+}
 
 static int read_pack(void *ctx, const char *name, struct buf *out, struct err *e)
 {
@@ -21,7 +31,7 @@ static int read_pack(void *ctx, const char *name, struct buf *out, struct err *e
 	if (strstr(name, "..") || name[0] == '/' || strlen(name) > 200)
 		return err_set(e, ERR_INPUT, "pack name \"%.200s\": expected packs/NAME", name);
 	snprintf(path, sizeof path, "%s/%s.toml", n->dir, name);
-	return file_read(path, LIMIT_TOML_BYTES, out, e);
+	return read_near(n, path, out, e);
 }
 
 static int read_text(void *ctx, const char *name, struct buf *out, struct err *e)
@@ -29,14 +39,14 @@ static int read_text(void *ctx, const char *name, struct buf *out, struct err *e
 	const struct near *n = ctx;
 	char path[LIMIT_PATH_BYTES + 300];
 	snprintf(path, sizeof path, "%s/%s", n->dir, name);
-	return file_read(path, LIMIT_TOML_BYTES, out, e);
+	return read_near(n, path, out, e);
 }
 
-static int parse_file(const char *path, struct policy **out, struct policy_problems *problems,
-		      struct err *e)
+static int parse_file(const char *path, struct buf *files, struct policy **out,
+		      struct policy_problems *problems, struct err *e)
 {
 	struct buf text = { 0 };
-	struct near n;
+	struct near n = { .files = files };
 	const char *slash = strrchr(path, '/');
 	snprintf(n.dir, sizeof n.dir, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
 	TRY(file_read(path, LIMIT_TOML_BYTES, &text, e));
@@ -123,7 +133,7 @@ int flow_policy_check(const char *path, json_t **report, struct err *e)
 {
 	struct policy *p = NULL;
 	struct policy_problems problems = { 0 };
-	int rc = parse_file(path, &p, &problems, e);
+	int rc = parse_file(path, NULL, &p, &problems, e);
 	if (rc == ERR_INPUT && problems.count)
 		rc = 0;
 	if (rc == 0 && p)
@@ -144,10 +154,10 @@ int flow_policy_check(const char *path, json_t **report, struct err *e)
 }
 
 /* As parse_file, with the first problem in the error. */
-static int parse_or_say(const char *path, struct policy **out, struct err *e)
+static int parse_or_say(const char *path, struct buf *files, struct policy **out, struct err *e)
 {
 	struct policy_problems problems = { 0 };
-	int rc = parse_file(path, out, &problems, e);
+	int rc = parse_file(path, files, out, &problems, e);
 	if (rc == ERR_INPUT && problems.count)
 		rc = err_set(e, ERR_INPUT, "%s line %d: %s%s", path, problems.item[0].line,
 			     problems.item[0].text,
@@ -161,7 +171,7 @@ int flow_policy_test(const char *path, json_t **report, struct err *e)
 	struct policy *p = NULL;
 	json_t *failures = NULL;
 	uint64_t passed = 0;
-	TRY(parse_or_say(path, &p, e));
+	TRY(parse_or_say(path, NULL, &p, e));
 	int rc = policy_test(p, &passed, &failures, e);
 	policy_free(p);
 	TRY(rc);
@@ -173,7 +183,7 @@ int flow_policy_test(const char *path, json_t **report, struct err *e)
 int flow_policy_compile(const char *path, struct buf *bundle, struct err *e)
 {
 	struct policy *p = NULL;
-	TRY(parse_or_say(path, &p, e));
+	TRY(parse_or_say(path, NULL, &p, e));
 	int rc = policy_compile(p, bundle, e);
 	policy_free(p);
 	return rc;
@@ -248,16 +258,27 @@ int flow_policy_detectors(const char *name, json_t **report, struct err *e)
 	return policy_detectors(name, report, e);
 }
 
+static bool is_bundle(const struct buf *file)
+{
+	return file->len >= sizeof BUNDLE_MAGIC &&
+	       memcmp(file->bytes, BUNDLE_MAGIC, sizeof BUNDLE_MAGIC - 1) == 0;
+}
+
 /* TOML is compiled, a bundle taken as it is; bundle receives the bytes whose digest the profile
  * carries. */
-static int load_profile(const char *path, struct policy_profile **out, struct buf *bundle,
-			struct err *e)
+static int load_profile(const char *path, struct buf *files, struct policy_profile **out,
+			struct buf *bundle, struct err *e)
 {
+	struct policy *p = NULL;
+	if (files)
+		buf_add(files, path, strlen(path) + 1);
 	int rc = file_read(path, LIMIT_BUNDLE_BYTES, bundle, e);
-	if (rc == 0 && (bundle->len < sizeof BUNDLE_MAGIC ||
-			memcmp(bundle->bytes, BUNDLE_MAGIC, sizeof BUNDLE_MAGIC - 1) != 0)) {
+	if (rc == 0 && !is_bundle(bundle)) {
 		buf_clear(bundle);
-		rc = flow_policy_compile(path, bundle, e);
+		rc = parse_or_say(path, files, &p, e);
+		if (rc == 0)
+			rc = policy_compile(p, bundle, e);
+		policy_free(p);
 	}
 	return rc < 0 ? rc : policy_load(out, bundle->bytes, bundle->len, e);
 }
@@ -296,14 +317,106 @@ static int keep_bundle(struct flow *f, const struct digest *digest, const struct
 	return file_create_immutable(path, NULL, bundle->bytes, bundle->len, 0644, e);
 }
 
-int flow_policy_open(struct flow *f, const char *path, bool keep, struct policy_profile **out,
-		     struct err *e)
+int flow_policy_open(struct flow *f, const char *path, bool keep, struct buf *files,
+		     struct policy_profile **out, struct err *e)
 {
 	struct buf bundle = { 0 };
-	int rc = load_profile(path, out, &bundle, e);
+	int rc = load_profile(path, files, out, &bundle, e);
 	if (rc == 0 && keep)
 		rc = keep_bundle(f, &(*out)->bundle, &bundle, e);
 	buf_free(&bundle);
+	return rc;
+}
+
+/* ---- a policy that is to take force while others serve ---- */
+
+/* Files, by what a change of one of them changes: those that are not there too. */
+int flow_policy_stamp(const struct buf *files, struct digest *out, struct err *e)
+{
+	struct buf said = { 0 };
+	for (size_t at = 0; at < files->len; at += strlen(files->bytes + at) + 1) {
+		struct stat st = { 0 };
+		const char *path = files->bytes + at;
+		int there = stat(path, &st) == 0;
+		buf_printf(&said, "%s %d %llu %llu %lld %lld.%09ld\n", path, there,
+			   (unsigned long long)st.st_dev, (unsigned long long)st.st_ino,
+			   (long long)st.st_size, (long long)st.st_mtim.tv_sec,
+			   (long)st.st_mtim.tv_nsec);
+	}
+	int rc = buf_done(&said, e);
+	if (rc == 0)
+		*out = digest_of(said.bytes ? said.bytes : "", said.len);
+	buf_free(&said);
+	return rc;
+}
+
+/* What its author wrote beside the rules holds. */
+static int check_tests(const struct policy *p, const char *path, struct err *e)
+{
+	json_t *failures = NULL;
+	uint64_t passed = 0;
+	TRY(policy_test(p, &passed, &failures, e));
+	const json_t *first = json_array_get(failures, 0);
+	size_t count = json_array_size(failures);
+	const char *rule = json_string_value(json_object_get(first, "rule"));
+	int rc = !count ? 0
+			: err_set(e, ERR_DENIED,
+				  "%s: %zu of its own tests fail, the first of rule %.100s: see "
+				  "`hallmark policy test`",
+				  path, count, rule ? rule : "(unknown)");
+	json_decref(failures);
+	return rc;
+}
+
+static int load_tested(const char *path, struct buf *files, struct policy_profile **out,
+		       struct buf *bundle, struct err *e)
+{
+	struct policy *p = NULL;
+	if (is_bundle(bundle))
+		return policy_load(out, bundle->bytes, bundle->len, e);
+	buf_clear(bundle);
+	TRY(parse_or_say(path, files, &p, e));
+	int rc = policy_compile(p, bundle, e);
+	if (rc == 0)
+		rc = policy_load(out, bundle->bytes, bundle->len, e);
+	if (rc == 0 && (*out)->mode == POLICY_ENFORCE)
+		rc = check_tests(p, path, e);
+	policy_free(p);
+	return rc;
+}
+
+/* A file that is written meanwhile may be half of one rule set and half of another. */
+static int load_still(const char *path, struct buf *files, struct policy_profile **out,
+		      struct buf *bundle, struct err *e)
+{
+	struct digest before, after;
+	buf_add(files, path, strlen(path) + 1);
+	size_t first = files->len;
+	TRY(flow_policy_stamp(files, &before, e));
+	TRY(file_read(path, LIMIT_BUNDLE_BYTES, bundle, e));
+	TRY(load_tested(path, files, out, bundle, e));
+	struct buf own = { .bytes = files->bytes, .len = first };
+	TRY(flow_policy_stamp(&own, &after, e));
+	return digest_equal(&before, &after)
+		       ? 0
+		       : err_set(e, ERR_CONFLICT, "%s changed while it was read: load it again", path);
+}
+
+int flow_policy_open_next(struct flow *f, const char *path, const struct flow_policy_next *how,
+			  struct policy_profile **out, struct err *e)
+{
+	struct buf bundle = { 0 };
+	*out = NULL;
+	int rc = load_still(path, how->files, out, &bundle, e);
+	if (rc == 0)
+		rc = how->accept(how->ctx, *out, e);
+	if (rc == 0)
+		rc = keep_bundle(f, &(*out)->bundle, &bundle, e);
+	buf_free(&bundle);
+	if (rc < 0) {
+		policy_profile_free(*out);
+		*out = NULL;
+	}
 	return rc;
 }
 
@@ -338,7 +451,7 @@ int flow_scanner_open(struct flow_scanner **out, const char *policy_path, struct
 	*out = NULL;
 	if (!s)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	int rc = load_profile(policy_path, &s->profile, &bundle, e);
+	int rc = load_profile(policy_path, NULL, &s->profile, &bundle, e);
 	if (rc == 0)
 		rc = filter_set_build(&s->none, NULL, 0, e);
 	buf_free(&bundle);

@@ -28,7 +28,7 @@ static bool is_gap(const char *text, size_t len)
 /* Where the end of the prompt begins that is as long as a match can be: a whole character. */
 static size_t first_of(const struct serve_chat *c)
 {
-	size_t most = filter_set_hold(serve_rules(c->service, POLICY_CONTENT), c->steering);
+	size_t most = filter_set_hold(serve_rules(c, POLICY_CONTENT), c->steering);
 	size_t len = c->echo.len;
 	most = most < BEFORE_MOST ? most : BEFORE_MOST;
 	size_t at = len > most ? len - most : 0;
@@ -82,8 +82,7 @@ static int read_before(struct serve_chat *c, struct serve_completion *ch, struct
 int serve_before_open(struct serve_chat *c, struct serve_completion *ch, struct err *e)
 {
 	bool json = serve_content_is_json(c);
-	bool reads =
-		c->prompt && !json && filter_set_withholds(serve_rules(c->service, POLICY_CONTENT));
+	bool reads = c->prompt && !json && filter_set_withholds(serve_rules(c, POLICY_CONTENT));
 	if (reads)
 		return read_before(c, ch, e);
 	return serve_completion_stream(c, POLICY_CONTENT, json ? FILTER_JSON : 0, &ch->content, e);

@@ -111,7 +111,7 @@ static int complete(struct serve_chat *c, struct err *e)
 		TRY(serve_defaults_apply(serve_generation(c->service), &c->request, &c->from_model,
 					 e));
 	}
-	return serve_notes_init(&c->notes, serve_keeps(c->service) != POLICY_FULL, e);
+	return serve_notes_init(&c->notes, serve_keeps(serve_chat_profile(c)) != POLICY_FULL, e);
 }
 
 static int64_t deadline_of(const struct serve_chat *c)
@@ -123,14 +123,14 @@ static int64_t deadline_of(const struct serve_chat *c)
 /* Whether rules may withhold something of an answer. Its pages stay out of the prefix cache then:
  * cached_tokens, and the time that it takes, would tell a client who sends the answer back with a
  * guess in place of what was masked whether the guess is right, token by token. */
-static bool is_filtered(const struct serve_service *s)
+static bool is_filtered(const struct serve_chat *c)
 {
 	static const enum policy_phase phases[] = { POLICY_CONTENT, POLICY_REASONING,
 						    POLICY_TOOL_ARGUMENTS };
 	bool any = false;
 	for (size_t i = 0; i < sizeof phases / sizeof *phases; i++)
-		any |= filter_set_withholds(serve_rules(s, phases[i]));
-	return any && !serve_shadowed(s);
+		any |= filter_set_withholds(serve_rules(c, phases[i]));
+	return any && !serve_shadowed(c);
 }
 
 /* Open the answer. The record lists the choices that were begun, even if not all of them were. */
@@ -138,7 +138,7 @@ static int open_answer(struct serve_chat *c, struct err *e)
 {
 	const struct answerer *who = c->service->who;
 	struct answer_facts facts = { 0 };
-	c->filtered = is_filtered(c->service);
+	c->filtered = is_filtered(c);
 	c->steering = serve_steering(&c->request);
 	int rc = who->open(c->service->self,
 			   &(struct answer_request){ .asked = &c->request,
@@ -197,8 +197,21 @@ static void abandon(struct serve_chat *c, const char *outcome, const char *finis
 		(void)!serve_record_append(c, &ignored);
 }
 
+/* The chat failed with this; what an operator cut says so, whatever it was that noticed. */
+static void give_up(struct serve_chat *c, int rc, struct err *e)
+{
+	bool gone = serve_running_cut(c, e) || atomic_load(&c->cancelled) ||
+		    (c->beside.job && atomic_load(&c->beside.job->stop));
+	if (!c->ended_by)
+		c->ended_by = gone	     ? "client"
+			      : c->overdue ? "deadline"
+					   : err_name(rc);
+	abandon(c, gone ? "aborted" : "error", gone ? "aborted" : "error");
+}
+
 static void chat_free(struct serve_chat *c)
 {
+	serve_running_leave(c);
 	serve_measure_closed(c);
 	for (unsigned i = 0; i < c->choices; i++)
 		serve_completion_free(&c->choice[i]);
@@ -215,6 +228,7 @@ static void chat_free(struct serve_chat *c)
 	json_decref(c->result);
 	serve_notes_free(&c->notes);
 	serve_queue_free(&c->queue);
+	serve_bundle_drop(c->bundle);
 	free(c);
 }
 
@@ -263,17 +277,20 @@ static int check_size(const struct serve_chat *c, const struct serve_caller *by,
 /* The service is known; from its naming on every way out leaves a record. */
 static int admit(struct serve_chat *c, const struct serve_caller *by, struct err *e)
 {
+	c->bundle = serve_bundle_hold(c->service);
 	TRY(complete(c, e));
 	TRY(check_size(c, by, e));
 	if (!c->given.given)
 		TRY(serve_check_length(c->service, &c->request, e));
 	TRY(set_subject(c, by, e));
 	set_group(c);
+	TRY(serve_running_enter(c, e));
 	TRY(name_chat(c, e));
 	int rc = begin(c, e);
-	const char *how = atomic_load(&c->beside.job->stop) ? "aborted" : "error";
+	if (rc == 0)
+		rc = serve_running_live(c, e);
 	if (rc < 0)
-		abandon(c, how, how);
+		give_up(c, rc, e);
 	return rc;
 }
 
@@ -387,7 +404,9 @@ static int advance(struct serve_chat *c, struct api_piece *piece, struct err *e)
 	struct serve_completion *ch = next_choice(c);
 	if (!ch)
 		return finish_chat(c, e);
-	if (c->deadline_us && env_steady_us(flow_env(c->service->flow)) >= c->deadline_us)
+	c->overdue = c->deadline_us &&
+		     env_steady_us(flow_env(c->service->flow)) >= c->deadline_us;
+	if (c->overdue)
 		return err_set(e, ERR_UNAVAILABLE, "the request's deadline has passed");
 	TRY(serve_completion_step(c, ch, e));
 	c->drawn++;
@@ -400,10 +419,9 @@ static int advance(struct serve_chat *c, struct api_piece *piece, struct err *e)
 int serve_chat_next(struct serve_chat *c, struct api_piece *piece, struct err *e)
 {
 	*piece = (struct api_piece){ .text = { .bytes = "" } };
-	int rc = advance(c, piece, e);
-	const char *how = atomic_load(&c->cancelled) ? "aborted" : "error";
+	int rc = serve_running_cut(c, e) ? ERR_UNAVAILABLE : advance(c, piece, e);
 	if (rc < 0)
-		abandon(c, how, how);
+		give_up(c, rc, e);
 	if (rc < 0 && !atomic_load(&c->cancelled))
 		serve_measure_failed(c, rc);
 	return rc;
@@ -426,6 +444,8 @@ void serve_chat_close(struct serve_chat *c)
 {
 	if (!c)
 		return;
+	if (!c->ended_by)
+		c->ended_by = "client";
 	abandon(c, "aborted", "aborted");
 	chat_free(c);
 }

@@ -25,7 +25,8 @@ struct serve_chat_given {
 };
 
 struct serve_chat {
-	struct serve_service *service;
+	struct serve_service *service; /* NULL until it was found */
+	struct serve_bundle *bundle;   /* held: the policy that the chat began under */
 	struct serve_chat_given given;
 	struct api_request request;
 	struct digest body_digest;       /* of the request as received */
@@ -61,12 +62,26 @@ struct serve_chat {
 	struct aside_job job;
 	const void *body; /* while it is read: [body_len] */
 	size_t body_len;
+	/* Among those that run (running.c); under the service's lock. */
+	struct serve_chat *before, *after;
+	bool running, live;    /* live: its answer is open, and may be cancelled */
+	atomic_int cut;        /* enum serve_cut */
+	bool overdue;          /* its deadline has passed */
+	const char *ended_by;  /* why it ended early: "operator", "client", "deadline", or the
+				  name of an error; NULL: it did not */
+	char ended_why[SERVE_REASON_MAX + 1]; /* an operator's reason */
 	bool recorded;
 	const char *outcome;
 	struct decision decision; /* once recorded */
 	struct audit_receipt receipt;
 	json_t *result;
 };
+
+/* Of the bundle; NULL: no policy. */
+const struct policy_profile *serve_chat_profile(const struct serve_chat *c);
+/* The rules of a phase, or those that pass everything (scan.c). */
+const struct filter_set *serve_rules(const struct serve_chat *c, enum policy_phase phase);
+bool serve_shadowed(const struct serve_chat *c);
 
 /* The text that calls are named after. */
 const char *serve_chat_name(const struct serve_chat *c);
@@ -89,6 +104,20 @@ int serve_scan_request(struct serve_chat *c, struct err *e) MUST_USE;
 int serve_chat_open_given(struct serve_chat **out, struct serve_service *s, const void *body,
 			  size_t len, const struct serve_caller *by,
 			  const struct serve_chat_given *given, struct err *e) MUST_USE;
+
+/* ---- running.c ---- */
+
+/* What an operator did to an answer that runs. */
+enum serve_cut { SERVE_UNCUT, SERVE_CUT_STOPPED, SERVE_CUT_DRAINED };
+
+/* From here on an operator may cut it. ERR_UNAVAILABLE: nothing new is taken. */
+int serve_running_enter(struct serve_chat *c, struct err *e) MUST_USE;
+/* Its answer is open. ERR_UNAVAILABLE: it was cut meanwhile. */
+int serve_running_live(struct serve_chat *c, struct err *e) MUST_USE;
+/* Whether it was cut; then e says so. */
+bool serve_running_cut(struct serve_chat *c, struct err *e);
+/* Before its answer is closed. */
+void serve_running_leave(struct serve_chat *c);
 
 /* ---- record.c ---- */
 

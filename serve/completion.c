@@ -10,9 +10,9 @@
 int serve_completion_stream(const struct serve_chat *c, enum policy_phase phase, unsigned how,
 			    struct filter_stream **out, struct err *e)
 {
-	return filter_stream_open(out, serve_rules(c->service, phase),
+	return filter_stream_open(out, serve_rules(c, phase),
 				  how | c->steering |
-					  (serve_shadowed(c->service) ? FILTER_SHADOW : 0),
+					  (serve_shadowed(c) ? FILTER_SHADOW : 0),
 				  e);
 }
 
@@ -36,7 +36,7 @@ int serve_completion_open(struct serve_chat *c, struct serve_completion *ch, uns
 {
 	ch->index = index;
 	ch->tokens.wanted = c->request.logprobs;
-	TRY(serve_notes_init(&ch->notes, serve_keeps(c->service) != POLICY_FULL, e));
+	TRY(serve_notes_init(&ch->notes, serve_keeps(serve_chat_profile(c)) != POLICY_FULL, e));
 	TRY(serve_before_open(c, ch, e));
 	return c->request.echo ? serve_before_echo(c, ch, e) : 0;
 }

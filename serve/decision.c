@@ -297,6 +297,17 @@ static json_t *device(const struct answer_model *m)
 	return obj_take(&o);
 }
 
+/* What ended an answer before its end. */
+static json_t *ended(const struct decision *d)
+{
+	struct obj o = { 0 };
+	if (!d->ended_by)
+		return json_null();
+	obj_text(&o, "by", d->ended_by);
+	obj_add(&o, "reason", text_or_null(d->ended_why));
+	return obj_take(&o);
+}
+
 /* What does not exist here yet is null; its form is fixed in docs/formats.md. */
 static void add_route(const struct decision *d, struct decision_fields *f)
 {
@@ -306,6 +317,7 @@ static void add_route(const struct decision *d, struct decision_fields *f)
 	add(f, "verdicts", json_null());
 	add(f, "shadow", json_null());
 	add(f, "device", device(&d->model));
+	add(f, "ended", ended(d));
 }
 
 int serve_decision_fields(const struct decision *d, struct decision_fields *out, struct err *e)

@@ -38,12 +38,13 @@ struct decision {
 	json_t *scans, *interventions;              /* owned */
 	struct decision_choice choice[API_CHOICES]; /* [asked->n] */
 	const char *outcome;
+	const char *ended_by, *ended_why; /* early, by whom, and why; NULL: it was not; unknown */
 };
 void serve_decision_free(struct decision *d);
 /* {root, signer} of an adapter (new reference). */
 json_t *serve_decision_adapter(const struct digest *root, const char *signer);
 
-#define DECISION_FIELDS 35
+#define DECISION_FIELDS 36
 
 /* The record's fields, in the order of audit's table; values are owned. */
 struct decision_fields {

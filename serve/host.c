@@ -8,22 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct serve_host {
-	struct flow *flow;
-	struct aside *aside; /* for what takes long before an answer begins */
-	struct serve_service *service[SERVE_SERVICES_MAX];
-	size_t count;
-};
-
 int serve_host_open(struct serve_host **out, struct flow *f, struct err *e)
 {
 	struct serve_host *h = *out = calloc(1, sizeof *h);
 	if (!h)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	h->flow = f;
+	pthread_mutex_init(&h->reloading, NULL);
+	pthread_mutex_init(&h->lock, NULL);
 	int rc = aside_open(&h->aside, 0, NULL, e);
 	if (rc < 0) {
-		free(h);
+		serve_host_close(h);
 		*out = NULL;
 	}
 	return rc;
@@ -38,6 +33,9 @@ void serve_host_close(struct serve_host *h)
 	for (size_t i = 0; i < h->count; i++)
 		serve_service_close(h->service[i]);
 	aside_close(h->aside);
+	json_decref(h->last_reload);
+	pthread_mutex_destroy(&h->reloading);
+	pthread_mutex_destroy(&h->lock);
 	free(h);
 }
 
@@ -76,6 +74,8 @@ int serve_host_take(struct serve_host *h, struct serve_service *s, struct err *e
 		serve_service_close(s);
 	else
 		h->service[h->count++] = s;
+	if (rc == 0)
+		serve_host_seen(h, s->bundle->profile);
 	return rc;
 }
 
@@ -100,12 +100,6 @@ void serve_host_measure(struct serve_host *h, struct measure_writer *w)
 	serve_measures_write(h->service, h->count, w);
 	if (h->count)
 		serve_measures_log(h->flow, w);
-}
-
-void serve_host_drain(struct serve_host *h)
-{
-	for (size_t i = 0; i < h->count; i++)
-		serve_service_drain(h->service[i]);
 }
 
 /* "chatcmpl-WORKER-N" or "WORKER/N" into its parts. */

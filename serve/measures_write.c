@@ -119,11 +119,13 @@ static void write_ends(struct serve_service *const *s, size_t n, struct measure_
 
 /* Of the rules that the policy has now; those of an earlier one are kept, and shown again should
  * they come back, so that no count goes down. */
-static bool is_loaded(const struct serve_service *s, const char *rule)
+static bool is_loaded(const struct serve_bundle *b, const char *rule)
 {
-	for (int i = 0; i < POLICY_PHASES; i++)
-		if (filter_set_knows(serve_rules(s, (enum policy_phase)i), rule))
+	for (int i = 0; i < POLICY_PHASES; i++) {
+		const struct filter_set *set = serve_bundle_rules(b, (enum policy_phase)i);
+		if (set && filter_set_knows(set, rule))
 			return true;
+	}
 	return false;
 }
 
@@ -133,13 +135,14 @@ static void write_rules(struct serve_service *const *s, size_t n, struct measure
 			     "Findings of a rule, by the mode of its policy and what was done.");
 	for (size_t k = 0; k < n; k++) {
 		struct serve_measures *m = &s[k]->measures;
+		struct serve_bundle *b = serve_bundle_hold(s[k]);
 		pthread_mutex_lock(&m->lock);
 		for (size_t i = 0; i < m->rules; i++) {
 			const struct serve_rule_count *r = &m->rule[i];
 			const char *const label[] = { "model",  model_of(s[k]), "rule",
 						      r->rule,  "mode",         r->mode,
 						      "action", r->action,      NULL };
-			if (is_loaded(s[k], r->rule))
+			if (is_loaded(b, r->rule))
 				measure_write_count(w, label, r->n);
 		}
 		if (m->other)
@@ -148,6 +151,7 @@ static void write_rules(struct serve_service *const *s, size_t n, struct measure
 								   "other", NULL },
 					    m->other);
 		pthread_mutex_unlock(&m->lock);
+		serve_bundle_drop(b);
 	}
 }
 
@@ -208,12 +212,10 @@ static void write_engines(struct serve_service *const *s, size_t n, struct measu
 
 /* ---- what is served ---- */
 
-static void write_bundle(const struct serve_service *s, struct measure_writer *w)
+static void write_profile(const struct serve_service *s, const struct policy_profile *p,
+			  struct measure_writer *w)
 {
-	const struct policy_profile *p = s->profile;
 	char digest[DIGEST_TEXT_ROOM], version[24];
-	if (!p)
-		return;
 	digest_text(&p->bundle, digest);
 	snprintf(version, sizeof version, "%llu", (unsigned long long)p->version);
 	const char *const label[] = {
@@ -222,6 +224,14 @@ static void write_bundle(const struct serve_service *s, struct measure_writer *w
 		NULL
 	};
 	measure_write_count(w, label, 1);
+}
+
+static void write_bundle(struct serve_service *s, struct measure_writer *w)
+{
+	struct serve_bundle *b = serve_bundle_hold(s);
+	if (b->profile)
+		write_profile(s, b->profile, w);
+	serve_bundle_drop(b);
 }
 
 static void write_model(const struct serve_service *s, struct measure_writer *w)

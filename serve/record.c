@@ -122,7 +122,7 @@ static int write_request(const struct serve_chat *c, struct buf *out, struct err
 static int keep_request(const struct serve_chat *c, struct decision *d, struct err *e)
 {
 	struct buf text = { 0 };
-	enum policy_content keeps = serve_keeps(c->service);
+	enum policy_content keeps = serve_keeps(serve_chat_profile(c));
 	d->keeps_nothing = keeps == POLICY_NONE;
 	for (unsigned i = 0; i < c->choices && keeps != POLICY_FULL; i++)
 		d->hides_ids |= is_changed(&c->choice[i].notes);
@@ -141,6 +141,7 @@ static int keep_request(const struct serve_chat *c, struct decision *d, struct e
 int serve_record_decide(struct serve_chat *c, struct err *e)
 {
 	const struct serve_service *s = c->service;
+	const struct policy_profile *p = serve_chat_profile(c);
 	struct decision *d = &c->decision;
 	*d = (struct decision){ .client = c->client,
 				.subject = c->subject,
@@ -158,8 +159,8 @@ int serve_record_decide(struct serve_chat *c, struct err *e)
 				.build = build_id(),
 				.backend = s->who->backend,
 				.shape = api_shape_name(c->request.shape),
-				.bundle = s->profile ? &s->profile->bundle : NULL,
-				.mode = s->profile ? policy_mode_name(s->profile->mode) : "off" };
+				.bundle = p ? &p->bundle : NULL,
+				.mode = p ? policy_mode_name(p->mode) : "off" };
 	s->who->model(s->self, &d->model);
 	if (c->answer)
 		s->who->facts(c->answer, &d->answer);
@@ -172,6 +173,10 @@ int serve_record_decide(struct serve_chat *c, struct err *e)
 			     : c->notes.redacted              ? "redacted"
 							      : "completed";
 	d->outcome = c->outcome;
+	if (strcmp(d->outcome, "aborted") == 0 || strcmp(d->outcome, "error") == 0) {
+		d->ended_by = c->ended_by;
+		d->ended_why = c->ended_why;
+	}
 	serve_measure_rules(c);
 	return 0;
 }

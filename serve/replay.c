@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/text.h"
+#include "flow/policy.h"
 #include "serve/chat.h"
 #include "serve/compute.h"
 #include "serve/replay_libraries.h"
@@ -33,7 +34,8 @@ struct replay {
 static bool compared(const char *field)
 {
 	static const char *const not [] = { "subject",      "client",     "timing",
-					    "engine_build", "kernel_set", "device" };
+					    "engine_build", "kernel_set", "device",
+					    "ended" };
 	for (size_t i = 0; i < sizeof not / sizeof *not ; i++)
 		if (strcmp(field, not [i]) == 0)
 			return false;
@@ -265,7 +267,7 @@ static int read_given(struct replay *r, struct serve_chat_given *out, struct err
 	out->from_model = json_object_get(value_of(r, "sampling"), "from_model");
 	out->constraint_field =
 		json_string_value(json_object_get(value_of(r, "constraint"), "from"));
-	if (serve_keeps(r->service) == POLICY_FULL)
+	if (serve_keeps(r->service->bundle->profile) == POLICY_FULL)
 		return 0;
 	out->scans = r->scans = of_request(value_of(r, "scans"));
 	out->interventions = r->interventions = of_request(value_of(r, "interventions"));

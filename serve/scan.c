@@ -13,20 +13,21 @@
 #define SCANS_MAX 10000u
 #define SCAN_PIECE KIB(64)
 
-const struct filter_set *serve_rules(const struct serve_service *s, enum policy_phase phase)
+const struct policy_profile *serve_chat_profile(const struct serve_chat *c)
 {
-	const struct policy_profile *p = s->profile;
-	return p && p->mode != POLICY_OFF && p->set[phase] ? p->set[phase] : s->none;
+	return c->bundle->profile;
 }
 
-bool serve_shadowed(const struct serve_service *s)
+const struct filter_set *serve_rules(const struct serve_chat *c, enum policy_phase phase)
 {
-	return s->profile && s->profile->mode == POLICY_SHADOW;
+	const struct filter_set *set = serve_bundle_rules(c->bundle, phase);
+	return set ? set : c->service->none;
 }
 
-enum policy_content serve_keeps(const struct serve_service *s)
+bool serve_shadowed(const struct serve_chat *c)
 {
-	return s->profile ? s->profile->content : POLICY_FULL;
+	const struct policy_profile *p = serve_chat_profile(c);
+	return p && p->mode == POLICY_SHADOW;
 }
 
 /* ---- one text ---- */
@@ -62,8 +63,8 @@ static int scan_text(struct serve_chat *c, enum policy_phase phase, const struct
 	buf_clear(clean);
 	if (json_array_size(c->notes.scans) >= SCANS_MAX)
 		return FILTER_LIMIT;
-	TRY(filter_stream_open(&f, serve_rules(c->service, phase),
-			       how | (serve_shadowed(c->service) ? FILTER_SHADOW : 0), e));
+	TRY(filter_stream_open(&f, serve_rules(c, phase),
+			       how | (serve_shadowed(c) ? FILTER_SHADOW : 0), e));
 	int rc = push_text(c, f, text, len, clean, e);
 	if (rc >= 0) {
 		int noted = serve_notes_add(&c->notes, where, filter_stream_record(f), e);
@@ -194,7 +195,7 @@ static int scan_message(struct serve_chat *c, size_t index, json_t *message, str
 
 static int scan_tools(struct serve_chat *c, struct err *e)
 {
-	const struct policy_profile *p = c->service->profile;
+	const struct policy_profile *p = serve_chat_profile(c);
 	enum policy_phase phase = p && p->set[POLICY_METADATA] ? POLICY_METADATA : POLICY_INPUT;
 	struct serve_scan where = { .phase = policy_phase_name(phase), .member = "tool" };
 	json_t *tool;

@@ -20,6 +20,7 @@
 #include "audit/audit.h"
 #include "base/limits.h"
 #include "base/text.h"
+#include "flow/policy.h"
 #include "serve/decision.h"
 #include "serve/defaults.h"
 #include "serve/engine_answer.h"
@@ -27,11 +28,17 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static int open_policy(struct serve_service *s, const char *path, bool keep, struct err *e)
 {
+	struct serve_bundle *b;
 	TRY(filter_set_build(&s->none, NULL, 0, e));
-	return path ? flow_policy_open(s->flow, path, keep, &s->profile, e) : 0;
+	TRY(serve_bundle_read(&b, s->flow, path, keep, &s->files, e));
+	serve_bundle_put(s, b);
+	TRY(flow_policy_stamp(&s->files, &s->stamp, e));
+	snprintf(s->policy, sizeof s->policy, "%s", path ? path : "");
+	return 0;
 }
 
 /* A replay with another model takes its context: what differs will show. */
@@ -74,35 +81,6 @@ static int open_model(struct serve_service *s, const struct serve_options *o, co
 	return o->adapter
 		       ? flow_model_open(&s->adapter, s->flow, o->adapter, key, o->unsigned_ok, e)
 		       : 0;
-}
-
-static int append_body(struct serve_service *s, const char *type, struct obj *o, struct err *e)
-{
-	struct audit_record r = { .type = type };
-	struct audit_receipt receipt;
-	TRY(obj_done(o, &r.body, e));
-	int rc = flow_append(s->flow, &r, false, &receipt, e);
-	json_decref(r.body);
-	return rc;
-}
-
-static int append_bundle(struct serve_service *s, struct err *e)
-{
-	const struct policy_profile *p = s->profile;
-	struct obj o = { 0 };
-	if (!p)
-		return 0;
-	obj_text(&o, "event", "load");
-	obj_add(&o, "digest", json_digest(&p->bundle));
-	obj_add(&o, "rules_digest", json_digest(&p->rules));
-	obj_add(&o, "source", json_digest(&p->source));
-	obj_text(&o, "name", p->name);
-	obj_count(&o, "version", p->version);
-	obj_text(&o, "mode", policy_mode_name(p->mode));
-	obj_text(&o, "tables", filter_tables_version());
-	if (json_array_size(p->overrides))
-		obj_share(&o, "overrides", p->overrides);
-	return append_body(s, "bundle", &o, e);
 }
 
 const struct model_generation *serve_generation(const struct serve_service *s)
@@ -179,7 +157,7 @@ static int append_config(struct serve_service *s, struct err *e)
 	obj_count(&o, "context_max", m.context_max);
 	obj_text(&o, "kernels", m.kernels);
 	obj_text(&o, "sampling", s->neutral ? "neutral" : "model");
-	return append_body(s, "config", &o, e);
+	return serve_record_body(s->flow, "config", &o, e);
 }
 
 static void service_free(struct serve_service *s)
@@ -188,11 +166,24 @@ static void service_free(struct serve_service *s)
 		s->who->free(s->self);
 	flow_model_close(s->model);
 	flow_model_close(s->adapter);
-	policy_profile_free(s->profile);
+	serve_bundle_drop(s->bundle);
 	filter_set_free(s->none);
 	buf_free(&s->notes);
 	serve_measures_free(&s->measures);
+	buf_free(&s->files);
+	pthread_cond_destroy(&s->idle);
+	pthread_mutex_destroy(&s->lock);
 	free(s);
+}
+
+static void init_lock(struct serve_service *s)
+{
+	pthread_condattr_t monotonic;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->idle, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 }
 
 static int service_new(struct serve_service **out, struct flow *f, const struct serve_options *o,
@@ -201,6 +192,7 @@ static int service_new(struct serve_service **out, struct flow *f, const struct 
 	struct serve_service *s = *out = calloc(1, sizeof *s);
 	if (!s)
 		return err_set(e, ERR_NOMEM, "out of memory");
+	init_lock(s);
 	s->flow = f;
 	serve_measures_init(&s->measures);
 	s->created_us = env_now_us(flow_env(f));
@@ -213,7 +205,7 @@ static int service_new(struct serve_service **out, struct flow *f, const struct 
 static int record_start(struct serve_service *s, struct err *e)
 {
 	TRY(flow_start(s->flow, e));
-	TRY(append_bundle(s, e));
+	TRY(serve_bundle_record(s, s->bundle, "load", "start", e));
 	return append_config(s, e);
 }
 
@@ -295,12 +287,9 @@ int serve_service_open_replay(struct serve_service **out, struct flow *f,
 
 int serve_service_ready(struct serve_service *s, struct err *e)
 {
-	if (atomic_load(&s->draining))
-		return err_set(e, ERR_UNAVAILABLE, "the server is shutting down");
+	TRY(serve_state_check(s, e));
 	return audit_log_ready(flow_log(s->flow), e); /* no log, no answer */
 }
-
-void serve_service_drain(struct serve_service *s) { atomic_store(&s->draining, true); }
 
 void serve_service_close(struct serve_service *s)
 {

@@ -10,6 +10,7 @@
 
 struct aside_job;
 struct flow;
+struct serve_host; /* all that one server serves: serve/host.h */
 
 /* A verified model, a policy profile and the log, ready to answer; used by many threads. */
 struct serve_service;
@@ -54,49 +55,6 @@ const char *serve_service_notes(const struct serve_service *s);
 /* Of the manifest of what is served; NULL: the model is not computed here. */
 const struct digest *serve_service_root(const struct serve_service *s);
 int64_t serve_service_created(const struct serve_service *s); /* seconds since 1970 */
-
-/* ---- all that one server serves ---- */
-
-/* Services by the names of their models, over one log. Services are added before it is used by
- * many threads, and live as long as it does. */
-struct serve_host;
-
-#define SERVE_SERVICES_MAX 16
-
-int serve_host_open(struct serve_host **out, struct flow *f, struct err *e) MUST_USE;
-/* All chats must be closed. NULL is fine. */
-void serve_host_close(struct serve_host *h);
-/* ERR_CONFLICT: another service has that name; ERR_INPUT: too many. */
-int serve_host_add(struct serve_host *h, const struct serve_options *o, struct err *e) MUST_USE;
-/* Borrowed. By number from 0, NULL after the last; by name, NULL for one that is not here. */
-struct serve_service *serve_host_at(const struct serve_host *h, size_t i);
-struct serve_service *serve_host_find(const struct serve_host *h, const char *model);
-/* 0: chats would be taken by a service at least; ERR_UNAVAILABLE, and why not. Any thread. */
-int serve_host_ready(struct serve_host *h, struct err *e) MUST_USE;
-/* How things stand, for a scrape: requests of every service, its engine, the log. Any thread. */
-struct measure_writer;
-void serve_host_measure(struct serve_host *h, struct measure_writer *w);
-/* What must hold for a chat to be taken and recorded. Any thread. */
-struct serve_check {
-	const char *name; /* "models", "log", "disk", "accepts" */
-	bool ok;
-	char detail[600]; /* a sentence; may name paths: for operators */
-};
-#define SERVE_CHECKS 4
-void serve_host_check(struct serve_host *h, struct serve_check out[SERVE_CHECKS]);
-/* Say on standard error that the log takes no records, or does again: once a change, and a change
- * to the better once it has lasted. Called every second or so by one thread. */
-struct serve_look {
-	bool failed;
-	unsigned well; /* looks since then at which it took records */
-};
-void serve_host_look(struct serve_host *h, struct serve_look *look);
-/* Refuse new chats (ERR_UNAVAILABLE); running ones go on. */
-void serve_host_drain(struct serve_host *h);
-/* The receipt of an earlier answer, of any service, as a .tlog-proof whose extra holds entry and
- * disclosed fields. id: a chat id or "WORKER/N". ERR_NOTFOUND. */
-int serve_host_receipt(struct serve_host *h, const char *id, struct buf *out,
-		       struct err *e) MUST_USE;
 
 /* ---- one request ---- */
 
@@ -155,6 +113,8 @@ void serve_chat_counts(const struct serve_chat *c, uint64_t *prompt, uint64_t *c
 /* The reader is gone: whatever the chat waits for ends, and serve_chat_next fails with
  * ERR_UNAVAILABLE. The one function for another thread; not once serve_chat_close was called. */
 void serve_chat_cancel(struct serve_chat *c);
+/* What was handed out has been sent. */
+void serve_chat_sent(struct serve_chat *c);
 /* After SERVE_END: {finish_reasons: [of each choice], finish_reason: of the first, prompt_tokens,
  * completion_tokens, cached_tokens, reasoning_tokens, seed, hallmark: {record, index, leaf,
  * receipt}}. Borrowed. */

@@ -46,7 +46,7 @@ static int open_one(struct serve_chat *c, struct serve_tops *t, unsigned i,
 		    const struct answer_token *a, uint64_t at, struct err *e)
 {
 	struct cleared out;
-	TRY(filter_stream_open(&t->stream[i], serve_rules(c->service, POLICY_CONTENT),
+	TRY(filter_stream_open(&t->stream[i], serve_rules(c, POLICY_CONTENT),
 			       stream_how(c), e));
 	t->len[i] = a->len;
 	int rc = filter_stream_push(t->stream[i], t->content.bytes + t->from, at - t->from, &out,
@@ -72,7 +72,7 @@ static bool is_place(const struct serve_chat *c, const struct serve_tops *t,
 static int begin(struct serve_chat *c, struct serve_tops *t, const struct answer_token *token,
 		 int count, uint64_t at, struct err *e)
 {
-	size_t width = filter_set_hold(serve_rules(c->service, POLICY_CONTENT), stream_how(c));
+	size_t width = filter_set_hold(serve_rules(c, POLICY_CONTENT), stream_how(c));
 	bool place = is_place(c, t, token, count, at);
 	t->judging = true;
 	t->count = (unsigned)count - 1;
@@ -163,7 +163,7 @@ static int judge(struct serve_completion *ch, uint64_t token_len, bool last, str
 /* Whether rules may withhold something of the content. */
 static bool is_filtered(const struct serve_chat *c)
 {
-	return c->filtered && filter_set_withholds(serve_rules(c->service, POLICY_CONTENT));
+	return c->filtered && filter_set_withholds(serve_rules(c, POLICY_CONTENT));
 }
 
 int serve_tops_judge(struct serve_chat *c, struct serve_completion *ch, size_t index,

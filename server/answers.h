@@ -16,6 +16,9 @@ int server_answer_template(struct exchange *x) MUST_USE;
 int server_answer_version(struct exchange *x) MUST_USE;
 int server_answer_chat(struct exchange *x) MUST_USE; /* in every shape (chat.c) */
 int server_answer_receipt(struct exchange *x) MUST_USE;
+int server_answer_operate(struct exchange *x) MUST_USE; /* stop, pause, resume, drain */
+int server_answer_reload(struct exchange *x) MUST_USE;
+int server_answer_status(struct exchange *x) MUST_USE;
 
 /* 200 with this document, which is freed. */
 int server_answer_json(struct exchange *x, struct buf *body, const char *const *field) MUST_USE;

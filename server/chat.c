@@ -67,8 +67,12 @@ static int take_piece(struct chat *c, const struct api_piece *piece)
 {
 	count_tokens(c);
 	api_answer_piece(&c->out, &c->answer, piece);
-	if (c->answer.facts.asked->stream)
-		return pass_on(c);
+	if (c->answer.facts.asked->stream) {
+		TRY(pass_on(c));
+		if (piece->text.len)
+			serve_chat_sent(c->asked);
+		return 0;
+	}
 	if (api_answer_kept(&c->answer) > PLAIN_BYTES_MAX)
 		return err_set(&c->err, ERR_INPUT,
 			       "the answer has more than 64 MiB: ask for a stream");
@@ -101,8 +105,10 @@ static int answer_plain(struct chat *c)
 	const char *receipt = receipt_of(c);
 	const char *const field[] = { "Hallmark-Record", serve_chat_record(c->asked),
 				      receipt ? "Hallmark-Receipt" : NULL, receipt, NULL };
-	return server_respond_whole(c->x, &(struct response){ 200, "application/json", field },
-				    &c->out);
+	TRY(server_respond_whole(c->x, &(struct response){ 200, "application/json", field },
+				 &c->out));
+	serve_chat_sent(c->asked);
+	return 0;
 }
 
 /* The status line has been sent: an error is an event, and a client that sees no [DONE] knows. */

@@ -1,5 +1,6 @@
 #include "server/loop.h"
 #include "server/listen.h"
+#include "server/operate.h"
 #include "server/table.h"
 #include "server/tls.h"
 #include "server/worker.h"
@@ -7,6 +8,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -81,28 +83,59 @@ static int serve_all(struct server *s, struct err *e)
 	return 0;
 }
 
-/* Running answers end by themselves, or are cut off after drain_ms. */
+/* The record of a drain, unless an operator's has led here. */
+static void end_drain(struct serve_doing *d)
+{
+	struct err why = { 0 };
+	json_t *report = NULL;
+	if (d && serve_host_end(d, &report, &why) < 0)
+		fprintf(stderr, "hallmark: the end is not recorded: %s\n", why.text);
+	const char *error = json_string_value(json_object_get(report, "record_error"));
+	if (error)
+		fprintf(stderr, "hallmark: the end is not recorded: %s\n", error);
+	json_decref(report);
+}
+
+/* Running answers end by themselves; after drain_ms, or when that is asked for, they are cut off,
+ * and have a moment to say so; then whoever is still there is left. */
 static void drain(struct server *s)
 {
-	int64_t end = server_now_ms(s) + s->limits.drain_ms;
-	serve_host_drain(s->host);
+	static const struct serve_operation op = { .action = "drain",
+						   .actor = "signal",
+						   .discreet = true,
+						   .reason = "the process was told to end" };
+	int64_t cut = server_now_ms(s) + s->limits.drain_ms, abort = INT64_MAX;
+	struct serve_doing *d = NULL;
+	struct err why = { 0 };
+	if (!atomic_load(&s->operated) && serve_host_begin(s->host, &op, &d, &why) < 0)
+		fprintf(stderr, "hallmark: %s\n", why.text);
 	tick(s);
 	while (!server_table_drain(s)) {
-		if (server_now_ms(s) >= end)
+		int64_t now = server_now_ms(s);
+		if (abort == INT64_MAX && (now >= cut || atomic_load(&s->cutting))) {
+			abort = now + SERVER_CUT_MS;
+			if (d)
+				serve_host_cut(d);
+		}
+		if (now >= abort)
 			atomic_store(&s->aborting, true);
 		tick(s);
 		nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
 	}
+	end_drain(d);
 }
 
 int server_loop_run(struct server *s, struct err *e)
 {
 	int rc = server_workers_start(s, e);
 	if (rc == 0)
+		rc = server_operate_start(s, e);
+	if (rc == 0)
 		rc = serve_all(s, e);
 	atomic_store(&s->stopping, true);
 	server_listen_end(s);
 	drain(s);
 	server_workers_end(s);
+	server_operate_end(s);
 	return rc;
 }

@@ -48,6 +48,7 @@ static void set_limits(struct server_options *l, const struct server_options *o)
 	l->long_bytes_max = o->long_bytes_max ? o->long_bytes_max : MIB(16);
 	l->stall_timeout_ms = or_default(o->stall_timeout_ms, 60000);
 	l->ping_ms = or_default(o->ping_ms, 15000);
+	l->watch = o->watch;
 	l->drain_ms = or_default(o->drain_ms, 30000);
 	l->subject_header = o->subject_header;
 	l->cors = o->cors;
@@ -93,7 +94,8 @@ static int open_parts(struct server *s, const struct server_options *o, struct e
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (s->epoll_fd < 0 || s->stop_fd < 0 || s->end_fd < 0)
+	s->operate_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (s->epoll_fd < 0 || s->stop_fd < 0 || s->end_fd < 0 || s->operate_fd < 0)
 		return err_errno(e, "wait for connections");
 	return server_table_open(s, e);
 }
@@ -107,7 +109,7 @@ int server_open(struct server **out, struct serve_host *host, const struct serve
 	s->host = host;
 	s->net = o->net ? *o->net : net_system();
 	s->env = o->env ? *o->env : env_system();
-	s->epoll_fd = s->stop_fd = s->end_fd = -1;
+	s->epoll_fd = s->stop_fd = s->end_fd = s->operate_fd = -1;
 	set_limits(&s->limits, o);
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_mutex_init(&s->tls.lock, NULL);
@@ -128,11 +130,17 @@ void server_stop(struct server *s)
 	eventfd_write(s->stop_fd, 1);
 }
 
+void server_stop_now(struct server *s)
+{
+	atomic_store(&s->cutting, true);
+	server_stop(s);
+}
+
 void server_close(struct server *s)
 {
 	if (!s)
 		return;
-	const int fd[] = { s->epoll_fd, s->stop_fd, s->end_fd };
+	const int fd[] = { s->epoll_fd, s->stop_fd, s->end_fd, s->operate_fd };
 	server_table_close(s);
 	server_lines_close(s->lines); /* the table's end wrote lines */
 	for (size_t i = 0; i < sizeof fd / sizeof *fd; i++)

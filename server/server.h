@@ -63,8 +63,9 @@ struct server_options {
 	 * it takes meanwhile, is gone; 0: 60,000 */
 	unsigned stall_timeout_ms;
 	unsigned ping_ms;  /* a comment into a silent stream; 0: 15,000 */
-	unsigned drain_ms; /* after a stop: wait so long for running answers, then cut them off; 0:
-			      30,000 */
+	unsigned drain_ms; /* after a stop: wait so long for running answers, then cut them off
+			      (SERVER_CUT_MS: to say so); 0: 30,000 */
+	bool watch;        /* reload when a policy's file changes */
 	/* The field of a request that names the person who asks, where the caller may name one; NULL:
 	 * none. Borrowed until server_close. */
 	const char *subject_header;
@@ -114,6 +115,12 @@ int server_reload_tls(struct server *s, struct err *e) MUST_USE;
 
 /* Ask server_run to return. Async-signal-safe; any thread, any number of times. */
 void server_stop(struct server *s);
+/* The same, and running answers are not waited for: each ends with an error that says so. */
+void server_stop_now(struct server *s);
+
+/* Read the policies again. What has changed, or why nothing has, is said on stderr. Returns at
+ * once; async-signal-safe; any thread. */
+void server_reload(struct server *s);
 
 /* Open the file of the request log again, by its name. Any thread, no signal handler. */
 void server_lines_renew(struct server *s);

@@ -2,10 +2,10 @@
 #ifndef SERVER_STATE_H
 #define SERVER_STATE_H
 
+#include "serve/host.h"
 #include "server/link.h"
 #include "server/measures.h"
 #include "server/server.h"
-#include "serve/serve.h"
 #include "base/limits.h"
 
 #include <pthread.h>
@@ -71,12 +71,18 @@ struct server {
 	int epoll_fd;
 	int stop_fd, end_fd;  /* event counters: a stop was asked for; the workers are to end */
 	atomic_bool stopping; /* no new work */
+	atomic_bool operated; /* an operator has ended all answers, and that is recorded */
+	atomic_bool cutting;  /* running answers are not waited for */
 	atomic_bool aborting; /* running answers are cut off too */
 	struct server_measures measures;
 	struct server_lines *lines;
-	struct serve_look look;         /* of the thread that writes lines */
-	pthread_mutex_t lock;           /* of what follows */
-	pthread_cond_t ended;           /* the last worker */
+	struct serve_look look; /* of the thread that writes lines */
+	pthread_t operator;     /* the thread of reloads (operate.c), and what it waits for */
+	bool has_operator;
+	int operate_fd;
+	atomic_bool reload_asked, operate_ends;
+	pthread_mutex_t lock; /* of what follows */
+	pthread_cond_t ended; /* the last worker */
 	struct connection *slot, *free; /* [slots], of which the first `used` ever were */
 	unsigned slots, used;
 	size_t held;      /* bytes of long bodies */

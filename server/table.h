@@ -17,6 +17,7 @@
 #define SERVER_MOMENT_MS 250     /* that a new connection has for its first words */
 #define SERVER_SHORT_TOKENS 64u  /* of answers for which the last places of an address are */
 #define SERVER_CLOSING_MS 2000   /* for the client to end first: a reset could eat our last bytes */
+#define SERVER_CUT_MS 2000       /* for answers that are cut off to say so */
 #define SERVER_STOPPING_MS 2000  /* of a server that stops, for the rest of a head or a body */
 
 int server_table_open(struct server *s, struct err *e) MUST_USE;

@@ -38,7 +38,7 @@ void place_stop(struct place *p);
 uint64_t place_note(struct place *p, const char *text);
 /* Append a decision of a subject (or NULL) whose field 1 is text, the next 7, the others absent; its
  * index. */
-#define PLACE_FIELDS 35
+#define PLACE_FIELDS 36
 uint64_t place_decision(struct place *p, const char *subject, const char *text);
 
 /* The fields of an incident: its text, the others absent. */

@@ -25,7 +25,8 @@ Test(audit_types, the_decision_has_the_35_fields_of_the_formats_in_their_order)
 	} rows[] = { { 0, "subject" },         { 1, "client" },   { 4, "prompt_count" },
 		     { 16, "sampling" },       { 18, "scans" },   { 22, "finish_reason" },
 		     { 24, "routing_digest" }, { 26, "backend" }, { 28, "timing" },
-		     { 29, "route" },          { 32, "verdicts" }, { 34, "device" } };
+		     { 29, "route" },          { 32, "verdicts" }, { 34, "device" },
+		     { 35, "ended" } };
 	size_t count = 0;
 	cr_assert(t && t->committed && t->field);
 	while (t->field[count])
@@ -72,11 +73,11 @@ Test(audit_types, a_decision_that_lacks_a_field_or_has_another_is_refused_by_its
 {
 	struct err e = { 0 };
 	cr_expect_eq(append_decision(PLACE_FIELDS - 1, SIZE_MAX, &e), ERR_INPUT);
-	cr_expect(strstr(e.text, "device") && strstr(e.text, "missing"), "%s", e.text);
+	cr_expect(strstr(e.text, "ended") && strstr(e.text, "missing"), "%s", e.text);
 	cr_expect_eq(append_decision(PLACE_FIELDS, 18, &e), ERR_INPUT);
 	cr_expect(strstr(e.text, "scans") && strstr(e.text, "other"), "%s", e.text);
 	cr_expect_eq(append_decision(PLACE_FIELDS + 1, SIZE_MAX, &e), ERR_INPUT);
-	cr_expect(strstr(e.text, "not 36"), "%s", e.text);
+	cr_expect(strstr(e.text, "not 37"), "%s", e.text);
 	cr_expect_eq(append_decision(PLACE_FIELDS, SIZE_MAX, &e), 0, "%s", e.text);
 	place_expect_clean(&at);
 }

@@ -140,6 +140,15 @@ void said_free(struct said *x)
 	*x = (struct said){ 0 };
 }
 
+json_t *served_operate(struct served *s, const char *action)
+{
+	struct serve_operation op = { .action = action, .actor = "dpo", .reason = "drill", .wait_ms = 200 };
+	struct err e = { 0 };
+	json_t *report = NULL;
+	cr_assert_eq(serve_host_operate(s->host, &op, &report, &e), 0, "%s", e.text);
+	return report;
+}
+
 const char *text_of(const struct buf *b) { return b->bytes ? b->bytes : ""; }
 
 json_t *served_last(struct served *s)

@@ -44,6 +44,8 @@ struct said served_say(struct served *s, const char *more);
 int served_chat(struct served *s, const char *more, struct serve_chat **out, struct err *e);
 void said_run(struct said *out, struct serve_chat *c);
 void said_free(struct said *x);
+/* An operator's action on all models; its report (new reference). */
+json_t *served_operate(struct served *s, const char *action);
 /* Its text; "" for none. */
 const char *text_of(const struct buf *b);
 

@@ -397,7 +397,7 @@ Test(serve_chat, drained_service_lets_running_chats_end_and_takes_no_others)
 	struct err e = { 0 };
 	script_say(at.script, "uvw", 1);
 	cr_assert_eq(served_chat(&at, "", &c, &e), 0, "%s", e.text);
-	serve_host_drain(at.host);
+	json_decref(served_operate(&at, "pause"));
 	struct said refused = served_say(&at, "");
 	cr_expect_eq(refused.rc, ERR_UNAVAILABLE);
 	said_run(&x, c);

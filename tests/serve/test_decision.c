@@ -78,10 +78,19 @@ Test(serve_decision, what_an_upstream_does_not_know_is_null)
 					      "constraint",       "weights_format", "prompt_count",
 					      "output_count",     "routing_digest", "logits_digest",
 					      "prompt_ids_digest", "conversation", "upstream",
-					      "verdicts", "shadow", "device" };
+					      "verdicts", "shadow", "device", "ended" };
 	for (size_t i = 0; i < sizeof absent / sizeof *absent; i++)
 		cr_expect_str_eq(field(absent[i]), "null", "%s", absent[i]);
 	cr_expect_str_eq(field("backend"), "\"upstream\"");
+}
+
+Test(serve_decision, says_by_whom_and_why_an_answer_ended_early)
+{
+	d.ended_by = "client";
+	cr_expect_str_eq(field("ended"), "{\"by\":\"client\",\"reason\":null}");
+	d.ended_by = "operator";
+	d.ended_why = "drill";
+	cr_expect_str_eq(field("ended"), "{\"by\":\"operator\",\"reason\":\"drill\"}");
 }
 
 Test(serve_decision, route_and_device_say_what_was_asked_and_what_computed)

@@ -73,7 +73,7 @@ Test(serve_host, is_ready_while_any_service_is)
 	struct serve_host *empty;
 	struct err e = { 0 };
 	cr_expect_eq(serve_host_ready(at.host, &e), 0, "%s", e.text);
-	serve_host_drain(at.host);
+	json_decref(served_operate(&at, "drain"));
 	cr_expect_eq(serve_host_ready(at.host, &e), ERR_UNAVAILABLE);
 	cr_assert_eq(serve_host_open(&empty, at.flow, &e), 0);
 	cr_expect_eq(serve_host_ready(empty, &e), ERR_UNAVAILABLE);

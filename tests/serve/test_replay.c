@@ -161,12 +161,12 @@ Test(serve_replay, a_policy_that_only_a_newer_program_takes_is_no_difference)
 	const char *text = temp_path(&at.temp, "p.toml");
 	cr_assert_eq(file_write_durable(text, served_rules, strlen(served_rules), 0600, &e), 0);
 	cr_assert_eq(flow_policy_compile(text, &bundle, &e), 0, "%s", e.text);
-	cr_assert_eq(policy_load(&engine->profile, bundle.bytes, bundle.len, &e), 0, "%s", e.text);
+	cr_assert_eq(policy_load(&engine->bundle->profile, bundle.bytes, bundle.len, &e), 0, "%s", e.text);
 	char *tables = strstr(bundle.bytes, "\"tables\":2}");
 	cr_assert(tables);
 	tables[strlen("\"tables\":")] = '9';
-	engine->profile->bundle = digest_of(bundle.bytes, bundle.len);
-	digest_text(&engine->profile->bundle, digest);
+	engine->bundle->profile->bundle = digest_of(bundle.bytes, bundle.len);
+	digest_text(&engine->bundle->profile->bundle, digest);
 	snprintf(path, sizeof path, "%s/policy/%s.bundle", at.flow->home, digest + strlen("sha256:"));
 	cr_assert_eq(file_write_durable(path, bundle.bytes, bundle.len, 0644, &e), 0, "%s", e.text);
 	uint64_t index = say(",\"max_tokens\":3", &x);

@@ -86,7 +86,7 @@ Test(serve_tokens, alternatives_are_named_once_in_the_reach_of_a_match)
 {
 	static const char *const tops[] = { "cr", "se", "et", NULL };
 	struct buf text = { 0 };
-	size_t width = filter_set_hold(at.service->profile->set[POLICY_CONTENT], 0);
+	size_t width = filter_set_hold(at.service->bundle->profile->set[POLICY_CONTENT], 0);
 	while (text.len < 3 * width)
 		buf_add_text(&text, "wellwell well");
 	set_tops(tops);

@@ -1,6 +1,6 @@
 #include "tests/server/fake_serve.h"
 #include "base/measure.h"
-#include "serve/serve.h"
+#include "serve/host.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -96,10 +96,66 @@ void serve_host_look(struct serve_host *h, struct serve_look *look)
 	look->well++;
 }
 
-void serve_host_drain(struct serve_host *h)
+int serve_host_begin(struct serve_host *h, const struct serve_operation *op,
+		     struct serve_doing **out, struct err *e)
+{
+	static char one;
+	(void)h, (void)op, (void)e;
+	atomic_fetch_add(&fake_counts.drained, 1);
+	*out = (struct serve_doing *)&one;
+	return 0;
+}
+
+void serve_host_cut(struct serve_doing *d)
+{
+	(void)d;
+	atomic_store(&fake_counts.cut, 1);
+}
+
+int serve_host_end(struct serve_doing *d, json_t **report, struct err *e)
+{
+	(void)d, (void)e;
+	if (report)
+		*report = json_pack("{s:i}", "record", 3);
+	return 0;
+}
+
+int serve_host_operate(struct serve_host *h, const struct serve_operation *op, json_t **report,
+		       struct err *e)
 {
 	(void)h;
-	atomic_fetch_add(&fake_counts.drained, 1);
+	if (!op->reason[0])
+		return err_set(e, ERR_INPUT, "reason: expected some");
+	if (op->model && strcmp(op->model, "m") != 0)
+		return err_set(e, ERR_NOTFOUND, "no model \"%s\" is served here", op->model);
+	if (strcmp(op->action, "stop") == 0)
+		atomic_store(&fake_counts.cut, 1);
+	*report = json_pack("{s:s,s:s,s:s,s:s?,s:i}", "action", op->action, "actor", op->actor, "reason",
+			    op->reason, "model", op->model, "wait_ms", (int)op->wait_ms);
+	return 0;
+}
+
+int serve_host_reload(struct serve_host *h, const char *by, json_t **report, struct err *e)
+{
+	(void)h;
+	atomic_fetch_add(&fake_counts.reloads, 1);
+	*report = json_pack("{s:b,s:s}", "ok", !atomic_load(&fake_counts.bad_policy), "by", by);
+	return atomic_load(&fake_counts.bad_policy) ? err_set(e, ERR_DENIED, "a bad policy") : 0;
+}
+
+int serve_host_changed(struct serve_host *h, struct digest *now, bool *changed, struct err *e)
+{
+	(void)h, (void)e;
+	*now = (struct digest){ 0 };
+	*changed = atomic_exchange(&fake_counts.changed, 0);
+	return 0;
+}
+
+int serve_host_status(struct serve_host *h, json_t **report, struct err *e)
+{
+	(void)h;
+	*report = json_pack("{s:[{s:s}]}", "models", "model", "m");
+	return json_ok(*report, e);
 }
 
 static int refusal(const char *body, struct err *e)
@@ -231,8 +287,10 @@ static struct api_piece rich_piece(struct serve_chat *c)
 int serve_chat_next(struct serve_chat *c, struct api_piece *piece, struct err *e)
 {
 	for (int left = c->given ? c->pause_ms : c->first_ms;
-	     left > 0 && !atomic_load(&c->cancelled); left -= 5)
+	     left > 0 && !atomic_load(&c->cancelled) && !atomic_load(&fake_counts.cut); left -= 5)
 		nap(left < 5 ? left : 5);
+	if (atomic_load(&fake_counts.cut))
+		return err_set(e, ERR_UNAVAILABLE, "this answer was stopped by an operator");
 	if (atomic_load(&c->cancelled))
 		return err_set(e, ERR_UNAVAILABLE, "cancelled");
 	if (c->given == c->fail_at)
@@ -247,6 +305,8 @@ int serve_chat_next(struct serve_chat *c, struct api_piece *piece, struct err *e
 	*piece = (struct api_piece){ .text = { .bytes = c->text, .len = (size_t)n } };
 	return SERVE_TEXT;
 }
+
+void serve_chat_sent(struct serve_chat *c) { (void)c; }
 
 void serve_chat_cancel(struct serve_chat *c) { atomic_store(&c->cancelled, true); }
 

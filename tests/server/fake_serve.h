@@ -7,6 +7,8 @@
 
 struct fake_counts {
 	atomic_int opened, ended, aborted, drained;
+	atomic_int cut, reloads;
+	atomic_int bad_policy, changed; /* set by a test: reloads are refused; a file has changed */
 	atomic_int unready; /* set by a test: nothing can be answered */
 };
 extern struct fake_counts fake_counts;
