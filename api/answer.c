@@ -6,17 +6,27 @@
 #include <string.h>
 
 static const struct {
-	const char *name;
+	const char *name, *id;
 	const struct api_writer
 		*writer; /* NULL: not in this version, api_request_parse refuses it */
 } shapes[API_SHAPES] = {
-	[API_CHAT] = { "chat", &api_chat_writer },
-	[API_COMPLETION] = { "completion", &api_completion_writer },
-	[API_RESPONSES] = { "responses", NULL },
-	[API_MESSAGES] = { "messages", NULL },
+	[API_CHAT] = { "chat", "chatcmpl-", &api_chat_writer },
+	[API_COMPLETION] = { "completion", "cmpl-", &api_completion_writer },
+	[API_RESPONSES] = { "responses", "resp_", &api_responses_writer },
+	[API_MESSAGES] = { "messages", "msg_", &api_messages_writer },
 };
 
 const char *api_shape_name(enum api_shape shape) { return shapes[shape].name; }
+
+const char *api_shape_id(enum api_shape shape) { return shapes[shape].id; }
+
+const char *api_id_tail(const char *id)
+{
+	for (size_t i = 0; i < API_SHAPES; i++)
+		if (strncmp(id, shapes[i].id, strlen(shapes[i].id)) == 0)
+			return id + strlen(shapes[i].id);
+	return id;
+}
 
 enum api_shape api_shape_of(const char *name)
 {
@@ -58,7 +68,7 @@ void api_write_text(struct buf *out, const struct cleared *text)
 
 size_t api_answer_kept(const struct api_answer *s)
 {
-	size_t n = 0;
+	size_t n = api_blocks_kept(s);
 	for (unsigned i = 0; i < API_CHOICES; i++) {
 		const struct api_answer_choice *c = &s->choice[i];
 		n += c->content.len + c->reasoning.len + c->tokens.len + c->calls.len +
@@ -79,6 +89,7 @@ void api_answer_free(struct api_answer *s)
 		buf_free(&s->choice[i].offsets);
 		buf_free(&s->choice[i].text);
 	}
+	api_blocks_free(s);
 }
 
 static int read_result(const struct api_answer *s, const json_t *result, struct api_ending *end,
@@ -91,6 +102,8 @@ static int read_result(const struct api_answer *s, const json_t *result, struct 
 	TRY(json_get_u64(result, "cached_tokens", &end->cached_tokens, what, e));
 	TRY(json_get_u64(result, "reasoning_tokens", &end->reasoning_tokens, what, e));
 	end->seed = json_object_get(result, "seed");
+	end->stopped_by = json_string_value(json_object_get(result, "stopped_by"));
+	end->ended = json_integer_value(json_object_get(result, "ended"));
 	if (json_array_size(end->finish) != s->facts.asked->n)
 		return err_set(e, ERR_IO, "not a reason for each choice");
 	return json_get_object(result, "hallmark", &end->hallmark, what, e);

@@ -27,8 +27,7 @@ static void open_token(struct buf *out, const struct cleared *text, float logpro
 	buf_add_byte(out, ']');
 }
 
-/* Separated by commas, after others where more says so. */
-static void add_tokens(struct buf *out, const struct api_piece *p, bool more)
+void api_write_tokens(struct buf *out, const struct api_piece *p, bool more)
 {
 	for (size_t i = 0; i < p->token_count; i++) {
 		const struct api_token *t = &p->token[i];
@@ -122,7 +121,7 @@ static void add_chunk(struct buf *out, const struct api_answer *s, const struct 
 	buf_add_byte(out, '}');
 	if (asked->logprobs && p->part == API_CONTENT) {
 		buf_add_text(out, ",\"logprobs\":{\"content\":[");
-		add_tokens(out, p, false);
+		api_write_tokens(out, p, false);
 		buf_add_text(out, "],\"refusal\":null}");
 	}
 	buf_add_text(out, ",\"finish_reason\":null}]");
@@ -136,7 +135,7 @@ static void keep_piece(struct api_answer_choice *c, const struct api_piece *p)
 	switch (p->part) {
 	case API_CONTENT:
 		api_write_text(&c->content, &p->text);
-		add_tokens(&c->tokens, p, c->tokens.len > 0);
+		api_write_tokens(&c->tokens, p, c->tokens.len > 0);
 		break;
 	case API_REASONING:
 		api_write_text(&c->reasoning, &p->text);

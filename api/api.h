@@ -1,6 +1,6 @@
 /* Api: the wire protocols of requests and answers, read and written; pure, no I/O. A request of any
  * shape is read strictly from untrusted bytes into one struct; an answer is written in the shape
- * that was asked, from pieces of cleared text, whole or as server-sent events. */
+ * that was asked, from pieces of cleared text, whole or as server-sent events (api/writer.h). */
 #ifndef API_API_H
 #define API_API_H
 
@@ -24,6 +24,10 @@ enum api_shape {
 };
 /* The record's word for it: "chat", "completion", "responses", "messages". */
 const char *api_shape_name(enum api_shape shape);
+/* What the ids of its answers begin with: "chatcmpl-", "cmpl-", "resp_", "msg_"; and an id of any
+ * shape without that. */
+const char *api_shape_id(enum api_shape shape);
+const char *api_id_tail(const char *id);
 enum api_shape api_shape_of(const char *name); /* API_SHAPES: of no shape that is known */
 
 /* What a client is told; code and param as OpenAI's servers have them, NULL or "": none. */
@@ -62,9 +66,10 @@ enum api_tool_choice { API_TOOLS_AUTO, API_TOOLS_NONE, API_TOOLS_REQUIRED, API_T
 struct api_request {
 	enum api_shape shape;
 	enum api_shape form; /* of the reader: whose fields are read */
-	json_t *root;      /* the document; holds the strings below */
-	size_t values;     /* in it, and in the texts of JSON that it holds */
-	const char *model; /* 1..256 bytes */
+	bool prompt_only;    /* of the reader: to be counted alone, so that no limit is needed */
+	json_t *root;        /* the document; holds the strings below */
+	size_t values;       /* in it, and in the texts of JSON that it holds */
+	const char *model;   /* 1..256 bytes */
 	/* [{"role", "content"}] with strings, at least one; of an assistant maybe "tool_calls"
 	 * [{"id", "type", "function": {"name", "arguments": object}}] and "reasoning_content"; of
 	 * a tool "tool_call_id" and maybe "name". "developer" is read as "system". */
@@ -111,6 +116,9 @@ struct api_request {
  * counts as absent. Memory: the body's strings at most twice, and at most 2^17 JSON values. */
 int api_request_parse(enum api_shape shape, const void *body, size_t len, struct api_request *out,
 		      struct err *e) MUST_USE;
+/* Read a request that is only to be counted: as above, and max_tokens may be missing. */
+int api_request_parse_prompt(enum api_shape shape, const void *body, size_t len,
+			     struct api_request *out, struct err *e) MUST_USE;
 void api_request_free(struct api_request *r);
 /* Whether the client gave the field of this name: for others a model may have defaults. */
 bool api_request_gives(const struct api_request *r, const char *name);
@@ -150,43 +158,10 @@ struct api_piece {
 	struct cleared text;
 	const struct api_token *token; /* of content, when asked for */
 	size_t token_count;
+	/* Rules or stop strings hold back the end of what came of these: more of it may follow what
+	 * came after it. */
+	bool holds_content, holds_reasoning;
 };
-
-/* ---- answers ---- */
-
-/* What every chunk of an answer repeats. */
-struct api_answer_facts {
-	const struct api_request *asked; /* in which form */
-	int64_t created;                 /* seconds since 1970 */
-	const char *id, *model;          /* "chatcmpl-..." */
-};
-
-/* A plain answer is one document, choice by choice: what comes is kept until the end, each as the
- * inside of a JSON string or list. */
-struct api_answer_choice {
-	struct buf content, reasoning, tokens;
-	struct buf calls;                   /* objects; the arguments of the last are open */
-	struct buf logprobs, tops, offsets; /* of a completion: lists beside tokens */
-	struct buf text; /* of a completion with log-probabilities: as it went out, streamed too */
-	uint64_t byte, character; /* in text: one place, counted both ways */
-};
-struct api_answer {
-	struct api_answer_facts facts;
-	uint64_t prompt_tokens, completion_tokens;    /* so far, where every chunk says it */
-	struct api_answer_choice choice[API_CHOICES]; /* plain answers */
-};
-void api_answer_free(struct api_answer *s);
-size_t api_answer_kept(const struct api_answer *s); /* bytes */
-
-/* An answer is begin, any number of pieces, then end or fail. Each call appends whole events to
- * out; of a plain answer only the end writes, one JSON document. */
-void api_answer_begin(struct buf *out, struct api_answer *s);
-void api_answer_piece(struct buf *out, struct api_answer *s, const struct api_piece *piece);
-/* result: serve_chat_result. ERR_IO if it lacks what an answer needs. */
-int api_answer_end(struct buf *out, struct api_answer *s, const json_t *result,
-		   struct err *e) MUST_USE;
-/* Streams only: the status line has been sent, so the error is an event, and the last one. */
-void api_answer_fail(struct buf *out, struct api_answer *s, const struct api_error *error);
 
 /* ---- errors ---- */
 

@@ -274,11 +274,12 @@ static int read_fields(struct api_request *r, struct err *e)
 	return api_read_together(r, e);
 }
 
-static int read_body(enum api_shape shape, enum api_shape form, const void *body, size_t len,
-		     struct api_request *out, struct err *e)
+static int read_body(enum api_shape shape, enum api_shape form, bool prompt_only, const void *body,
+		     size_t len, struct api_request *out, struct err *e)
 {
 	*out = (struct api_request){ .shape = shape,
 				     .form = form,
+				     .prompt_only = prompt_only,
 				     .n = 1,
 				     .temperature = 1,
 				     .top_p = 1,
@@ -303,14 +304,20 @@ static int read_body(enum api_shape shape, enum api_shape form, const void *body
 int api_request_parse(enum api_shape shape, const void *body, size_t len, struct api_request *out,
 		      struct err *e)
 {
-	return read_body(shape, shape, body, len, out, e);
+	return read_body(shape, shape, false, body, len, out, e);
+}
+
+int api_request_parse_prompt(enum api_shape shape, const void *body, size_t len,
+			     struct api_request *out, struct err *e)
+{
+	return read_body(shape, shape, true, body, len, out, e);
 }
 
 int api_request_read_kept(enum api_shape shape, const void *text, size_t len,
 			  struct api_request *out, struct err *e)
 {
 	enum api_shape form = shape == API_COMPLETION ? API_COMPLETION : API_CHAT;
-	return read_body(shape, form, text, len, out, e);
+	return read_body(shape, form, false, text, len, out, e);
 }
 
 bool api_request_gives(const struct api_request *r, const char *name)

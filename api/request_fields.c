@@ -195,6 +195,8 @@ static int chat_done(struct api_request *r, struct err *e)
 const struct api_form api_forms[API_SHAPES] = {
 	[API_CHAT] = { chat_fields, shared_fields, chat_done },
 	[API_COMPLETION] = { api_completion_fields, shared_fields, api_read_completion_done },
+	[API_RESPONSES] = { api_items_fields, shared_fields, api_items_done },
+	[API_MESSAGES] = { api_blocks_fields, shared_fields, api_blocks_done },
 };
 
 /* Taken with a value that changes nothing. */
@@ -339,6 +341,29 @@ static int read_other(struct api_request *r, const char *name, const json_t *v, 
 		if (strcmp(others[i].name, name) == 0 && !is_neutral(&others[i], v))
 			return refuse(&others[i], e);
 	return api_read_note(r, name, e);
+}
+
+/* ---- fields without room ---- */
+
+int api_read_only_one(struct api_request *r, const char *name, const json_t *v, struct err *e)
+{
+	return is_neutral(&(struct other){ name, IS_ONE, NULL }, v)
+		       ? api_read_note(r, name, e)
+		       : api_read_refused(name, "other than 1", e);
+}
+
+int api_read_only_false(struct api_request *r, const char *name, const json_t *v, struct err *e)
+{
+	return is_neutral(&(struct other){ name, IS_FALSE | IS_ZERO, NULL }, v)
+		       ? api_read_note(r, name, e)
+		       : api_read_unsupported(name, e);
+}
+
+int api_read_nothing(struct api_request *r, const char *name, const json_t *v, struct err *e)
+{
+	return is_neutral(&(struct other){ name, IS_EMPTY | IS_FALSE, NULL }, v)
+		       ? api_read_note(r, name, e)
+		       : api_read_unsupported(name, e);
 }
 
 static const struct api_field *find_field(const struct api_field *f, const char *name)

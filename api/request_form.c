@@ -199,3 +199,32 @@ int api_read_response_format(struct api_request *r, const char *name, const json
 			      "not available in this version: response_format \"%.40s\"", type),
 		      "unsupported_value", "response_format.type");
 }
+
+/* ---- text.format, output_config.format ---- */
+
+int api_read_format(struct api_request *r, const char *name, const json_t *v, struct err *e)
+{
+	static const char *const keys[] = {
+		"type", "name", "description", "schema", "strict", NULL
+	};
+	const char *type = json_string_value(json_object_get(v, "type"));
+	const json_t *schema = api_read_member(v, "schema");
+	if (!type)
+		return api_read_mistyped(name, "an object with a \"type\"", e);
+	TRY(api_read_others(r, v, keys, name, e));
+	if (strcmp(type, "text") == 0)
+		return api_read_note(r, name, e);
+	if (strcmp(type, "json_object") == 0)
+		return set_constraint(r, name, API_CONSTRAINT_OBJECT, NULL, e);
+	if (strcmp(type, "json_schema") != 0)
+		return api_read_refused(name, type, e);
+	if (!json_is_object(schema))
+		return err_at(e,
+			      err_set(e, ERR_INPUT,
+				      "\"%s\": expected {\"type\": \"json_schema\", "
+				      "\"schema\": {...}}",
+				      name),
+			      schema ? "invalid_type" : "missing_required_parameter", "%s.schema",
+			      name);
+	return set_constraint(r, name, API_CONSTRAINT_SCHEMA, schema, e);
+}

@@ -3,7 +3,7 @@
  * (function_call, role "function") becomes the later one. */
 #include "base/json.h"
 #include "base/limits.h"
-#include "api/request_read.h"
+#include "api/request_turns.h"
 
 #include <string.h>
 
@@ -79,8 +79,7 @@ static const json_t *text_of_part(const json_t *part, const char *type, bool ass
 	return assistant && strcmp(type, "refusal") == 0 ? api_read_member(part, "refusal") : NULL;
 }
 
-/* What a model of text does not see. */
-static bool is_media(const char *type)
+bool api_is_media(const char *type)
 {
 	static const char *const types[] = { "image_url",   "image",     "input_image",
 					     "input_audio", "audio_url", "audio",
@@ -98,7 +97,7 @@ static int read_part(struct api_request *r, const json_t *part, size_t index, bo
 {
 	static const char *const keys[] = { "type", "text", "refusal", NULL };
 	const char *type = json_string_value(json_object_get(part, "type"));
-	if (type && is_media(type))
+	if (type && api_is_media(type))
 		return later(index, ".content", "content parts of type", type, e);
 	if (type && assistant && api_read_is_thought(type))
 		return api_read_thought_part(part, index, &said->thought, e);
@@ -185,25 +184,15 @@ static int read_broken(const json_t *text, json_t **out, struct err *e)
 	return *out ? 0 : no_memory(e);
 }
 
-/* The text of a JSON object, or the object; the engine gives templates the form that they expect.
- * Nothing, "" and "null" are what models write for no arguments. */
-static int read_arguments(struct api_request *r, const json_t *function, size_t index, json_t **out,
-			  struct err *e)
+/* Nothing, "" and "null" are what models write for no arguments. */
+int api_read_arguments(struct api_request *r, const json_t *v, json_t **out, struct err *e)
 {
-	json_t *v = api_read_member(function, "arguments");
 	const char *text = json_string_value(v);
 	struct err why = { 0 };
-	if (!v || (text && (!*text || strcmp(text, "null") == 0))) {
+	if (!v || !text || !*text || strcmp(text, "null") == 0) {
 		*out = json_object();
 		return *out ? 0 : no_memory(e);
 	}
-	if (json_is_object(v)) {
-		*out = json_incref(v);
-		return 0;
-	}
-	if (!text)
-		return bad(index, ".tool_calls", "invalid_type",
-			   "\"arguments\" of a tool call is not a string", e);
 	TRY(api_read_shape(r, text, json_string_length(v), e));
 	int rc = json_read_as(out, text, json_string_length(v), LIMIT_REQUEST_BYTES,
 			      LIMIT_REQUEST_DEPTH, JSON_WIDE, &why);
@@ -213,6 +202,21 @@ static int read_arguments(struct api_request *r, const json_t *function, size_t 
 		json_decref(*out);
 	*out = NULL;
 	return rc == ERR_NOMEM ? no_memory(e) : read_broken(v, out, e);
+}
+
+/* The text of an object, or the object; the engine gives templates the form that they expect. */
+static int read_arguments(struct api_request *r, const json_t *function, size_t index, json_t **out,
+			  struct err *e)
+{
+	json_t *v = api_read_member(function, "arguments");
+	if (json_is_object(v)) {
+		*out = json_incref(v);
+		return 0;
+	}
+	if (v && !json_is_string(v))
+		return bad(index, ".tool_calls", "invalid_type",
+			   "\"arguments\" of a tool call is not a string", e);
+	return api_read_arguments(r, v, out, e);
 }
 
 static int add_call(struct api_request *r, json_t *id, const json_t *function, size_t index,

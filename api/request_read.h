@@ -54,9 +54,16 @@ api_field_reader api_read_temperature, api_read_top_p, api_read_min_p, api_read_
 /* request_tools.c */
 api_field_reader api_read_tools, api_read_tool_choice, api_read_parallel, api_read_functions,
 	api_read_function_call;
-/* request_form.c */
+/* Tools that are functions themselves: {name, description, SCHEMA, strict}. A type other than this
+ * one is refused by name; untyped: what counts where there is none. */
+struct api_flat_tools {
+	const char *schema, *type, *untyped;
+};
+int api_read_flat_tools(struct api_request *r, const char *name, const json_t *v,
+			const struct api_flat_tools *how, struct err *e) MUST_USE;
+/* request_form.c; api_read_format: {"type", "schema"} under a name that is static */
 api_field_reader api_read_response_format, api_read_guided_json, api_read_guided_regex,
-	api_read_guided_choice, api_read_guided_grammar, api_read_structured;
+	api_read_guided_choice, api_read_guided_grammar, api_read_structured, api_read_format;
 /* request_switches.c; the last: what the fields say together becomes template_kwargs */
 api_field_reader api_read_kwargs, api_read_effort, api_read_reasoning, api_read_thinking,
 	api_read_think, api_read_enable, api_read_budget, api_read_include;
@@ -78,6 +85,12 @@ extern const struct api_form api_forms[API_SHAPES]; /* without done: not in this
 /* request_completion.c */
 extern const struct api_field api_completion_fields[];
 int api_read_completion_done(struct api_request *r, struct err *e) MUST_USE;
+/* Fields that a request of one answer has no room for: taken where they say nothing. */
+api_field_reader api_read_only_one, api_read_only_false, api_read_nothing;
+/* request_blocks.c, request_items.c: those of API_MESSAGES and API_RESPONSES. */
+extern const struct api_field api_blocks_fields[], api_items_fields[];
+int api_blocks_done(struct api_request *r, struct err *e) MUST_USE;
+int api_items_done(struct api_request *r, struct err *e) MUST_USE;
 /* What only the whole request shows: tool_choice without tools, two constraints, ... */
 int api_read_together(struct api_request *r, struct err *e) MUST_USE;
 

@@ -102,10 +102,24 @@ int api_read_reasoning(struct api_request *r, const char *name, const json_t *v,
 	return api_read_others(r, v, keys, name, e);
 }
 
+/* {"display": "omitted"}: thinking goes nowhere; summaries are not made, all of it is given. */
+static int read_display(struct api_request *r, const json_t *v, struct err *e)
+{
+	const char *word = json_string_value(v);
+	if (!v)
+		return 0;
+	if (!word || (strcmp(word, "omitted") != 0 && strcmp(word, "summarized") != 0))
+		return api_read_unexpected("thinking.display", "omitted or summarized", e);
+	if (strcmp(word, "summarized") == 0)
+		return api_read_note(r, "thinking.display", e);
+	r->hides_reasoning = true;
+	return 0;
+}
+
 /* {"type": "enabled", "budget_tokens"}, or true or false */
 int api_read_thinking(struct api_request *r, const char *name, const json_t *v, struct err *e)
 {
-	static const char *const keys[] = { "type", "budget_tokens", NULL };
+	static const char *const keys[] = { "type", "budget_tokens", "display", NULL };
 	const json_t *budget = api_read_member(v, keys[1]);
 	const char *type = json_string_value(json_object_get(v, keys[0]));
 	if (json_is_boolean(v))
@@ -119,6 +133,7 @@ int api_read_thinking(struct api_request *r, const char *name, const json_t *v, 
 					   e);
 	if (budget)
 		TRY(api_read_budget(r, "thinking.budget_tokens", budget, e));
+	TRY(read_display(r, api_read_member(v, "display"), e));
 	return api_read_others(r, v, keys, name, e);
 }
 

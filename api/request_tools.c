@@ -66,6 +66,73 @@ static json_t *known_members(const json_t *o, const char *const *keys)
 
 static const char *const function_keys[] = { "name", "description", "parameters", "strict", NULL };
 
+static int check_flat(struct api_request *r, const json_t *tool, size_t i, const char *schema,
+		      struct err *e)
+{
+	const json_t *text = api_read_member(tool, "description"),
+		     *form = api_read_member(tool, schema),
+		     *strict = api_read_member(tool, "strict");
+	if (!is_function_name(json_object_get(tool, "name")))
+		return bad_tool(i, ".name", "invalid_value",
+				"\"name\" is not 1 to 64 letters, digits, \"_\", \"-\" and \".\"",
+				e);
+	if (text && !json_is_string(text))
+		return bad_tool(i, ".description", "invalid_type",
+				"\"description\" is not a string", e);
+	if (form && !json_is_object(form))
+		return bad_tool(i, "", "invalid_type", "its schema is not an object", e);
+	if (strict && !json_is_boolean(strict))
+		return bad_tool(i, ".strict", "invalid_type",
+				"\"strict\" is neither true nor false", e);
+	if (is_named(r->tools, i, json_string_value(json_object_get(tool, "name"))))
+		return bad_tool(i, ".name", "invalid_value", "another tool has the same name", e);
+	return 0;
+}
+
+/* The tools of shapes that have nothing around the function. */
+static int add_flat(struct api_request *r, const json_t *tool, size_t i,
+		    const struct api_flat_tools *how, struct err *e)
+{
+	const char *keys[] = { "type", "name", "description", "strict", how->schema, NULL };
+	const char *type = json_string_value(api_read_member(tool, "type"));
+	json_t *schema = api_read_member(tool, how->schema);
+	if (!json_is_object(tool))
+		return bad_tool(i, "", "invalid_type", "expected an object", e);
+	if (strcmp(type ? type : how->untyped, how->type) != 0)
+		return err_at(e,
+			      err_set(e, ERR_UNSUPPORTED,
+				      "not available in this version: tools of type \"%.40s\"",
+				      type ? type : "(none)"),
+			      "unsupported_value", "tools[%zu].type", i);
+	TRY(check_flat(r, tool, i, how->schema, e));
+	json_t *inner = known_members(tool, function_keys);
+	bool failed = !inner;
+	if (schema && strcmp(how->schema, "parameters") != 0)
+		failed = failed || json_object_set(inner, "parameters", schema) < 0;
+	json_t *outer = json_pack("{s:s,s:o}", "type", "function", "function", inner);
+	failed = json_array_append_new(r->tools, outer) < 0 || failed;
+	return failed ? no_memory(e) : api_read_others(r, tool, keys, "tools", e);
+}
+
+int api_read_flat_tools(struct api_request *r, const char *name, const json_t *v,
+			const struct api_flat_tools *how, struct err *e)
+{
+	size_t count = json_array_size(v);
+	if (!json_is_array(v))
+		return api_read_mistyped(name, "a list", e);
+	if (count > API_TOOLS)
+		return err_at(e,
+			      err_set(e, ERR_INPUT, "\"%s\": %zu of them; at most %u are taken",
+				      name, count, API_TOOLS),
+			      "array_above_max_length", "%s", name);
+	if (count == 0)
+		return api_read_note(r, name, e);
+	r->tools = json_array();
+	for (size_t i = 0; r->tools && i < count; i++)
+		TRY(add_flat(r, json_array_get(v, i), i, how, e));
+	return r->tools ? 0 : no_memory(e);
+}
+
 static int check_function(struct api_request *r, const json_t *function, size_t i, struct err *e)
 {
 	const json_t *text = api_read_member(function, "description"),

@@ -176,11 +176,11 @@ int engine_session_open(struct engine_session **out, struct engine *m,
  * how it ended (the last text comes with it). */
 int engine_session_next(struct engine_session *s, const char **text, size_t *len,
 			struct err *e) MUST_USE;
-/* Ids whose text was taken so far, the eos included when drawn. Borrowed. */
+/* Ids whose text was taken so far, an eos too; and, where asked for, their log-probabilities. */
 const uint32_t *engine_session_ids(const struct engine_session *s, size_t *count);
-/* The log-probabilities of those ids, [count of engine_session_ids]; NULL unless asked for. */
 const struct engine_logprob *engine_session_logprobs(const struct engine_session *s);
 const float *engine_session_logits(const struct engine_session *s); /* [vocab], raw, of the last */
+const char *engine_session_stop(const struct engine_session *s);    /* that ended it; NULL: none */
 uint32_t engine_session_cached(const struct engine_session *s);   /* of the prompt: not computed */
 int64_t engine_session_queued_us(const struct engine_session *s); /* before it began; 0: it waits */
 void engine_session_close(struct engine_session *s);              /* NULL is fine; cancels */

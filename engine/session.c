@@ -14,6 +14,7 @@ struct engine_session {
 	struct language_stream stream;
 	struct buf text; /* decoded and not yet dropped */
 	size_t given;    /* bytes of text handed out by the last call */
+	size_t stop;     /* the number of the stop string that ended it, of ENGINE_STRING */
 	enum engine_finish finish;
 };
 
@@ -83,10 +84,15 @@ int64_t engine_session_queued_us(const struct engine_session *s)
 	return task_queued_us(&s->task);
 }
 
+const char *engine_session_stop(const struct engine_session *s)
+{
+	return s->finish == ENGINE_STRING ? s->sampling.stop[s->stop] : NULL;
+}
+
 /* ---- text ---- */
 
 /* The earliest stop string in the text, or SIZE_MAX. */
-static size_t stop_find(const struct engine_session *s)
+static size_t stop_find(struct engine_session *s)
 {
 	size_t first = SIZE_MAX;
 	for (size_t i = 0; i < s->sampling.stop_count; i++) {
@@ -95,7 +101,7 @@ static size_t stop_find(const struct engine_session *s)
 					 ? NULL
 					 : memmem(s->text.bytes, s->text.len, stop, strlen(stop));
 		if (at != NULL && (size_t)(at - s->text.bytes) < first)
-			first = (size_t)(at - s->text.bytes);
+			first = (size_t)(at - s->text.bytes), s->stop = i;
 	}
 	return first;
 }

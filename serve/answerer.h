@@ -60,6 +60,7 @@ struct answer_step {
 	bool lost;           /* the tokens do not spell the text: none is placed any more */
 	bool more;           /* the step is not over: next again, before another choice */
 	enum answer_end end; /* how the choice ended with this step */
+	const char *stop;    /* the stop string that ended it; of the request; NULL: none */
 };
 
 /* One token, or an alternative to it. */

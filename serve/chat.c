@@ -2,6 +2,7 @@
  * that holds commitments, rule ids, counts and digests, never the text in the clear. The record is
  * durable before the final event is handed out. The choices of one request take turns. */
 #include "serve/chat.h"
+#include "serve/count.h"
 #include "serve/defaults.h"
 #include "base/limits.h"
 
@@ -42,7 +43,8 @@ static int name_chat(struct serve_chat *c, struct err *e)
 	const char *worker = audit_log_worker(flow_log(s->flow));
 	TRY(recorded(audit_log_reserve(flow_log(s->flow), &c->n, e), e));
 	snprintf(c->record, sizeof c->record, "%.60s/%llu", worker, (unsigned long long)c->n);
-	snprintf(c->id, sizeof c->id, "chatcmpl-%.60s-%llu", worker, (unsigned long long)c->n);
+	snprintf(c->id, sizeof c->id, "%s%.60s-%llu", api_shape_id(c->request.shape), worker,
+		 (unsigned long long)c->n);
 	serve_measure_admitted(c);
 	env_step(flow_env(s->flow), "serve.admitted");
 	return 0;
@@ -55,8 +57,11 @@ static int parse_body(void *self, struct err *e)
 	struct serve_chat *c = self;
 	enum api_shape shape = c->given.shape;
 	c->body_digest = digest_of(c->body, c->body_len);
-	return c->given.given ? api_request_read_kept(shape, c->body, c->body_len, &c->request, e)
-			      : api_request_parse(shape, c->body, c->body_len, &c->request, e);
+	if (c->given.given)
+		return api_request_read_kept(shape, c->body, c->body_len, &c->request, e);
+	if (c->given.counts)
+		return api_request_parse_prompt(shape, c->body, c->body_len, &c->request, e);
+	return api_request_parse(shape, c->body, c->body_len, &c->request, e);
 }
 
 static int parse(struct serve_chat *c, const void *body, size_t len, const struct serve_caller *by,
@@ -342,6 +347,45 @@ int serve_chat_open(struct serve_chat **out, struct serve_host *h, enum api_shap
 	return opened(out, rc < 0 ? rc : admit(*out, by, e));
 }
 
+/* ---- counting ---- */
+
+/* The prompt as the rules leave it; where they end the request the model would see nothing. */
+static int count_prompt(void *self, struct err *e)
+{
+	struct serve_chat *c = self;
+	struct buf ids = { 0 };
+	int end = serve_scan_request(c, e);
+	TRY(end);
+	if (end != FILTER_COMPLETE)
+		return 0;
+	struct api_request q = c->request; /* shares all of it */
+	q.messages = c->messages;
+	q.tools = c->tools;
+	q.template_kwargs = c->kwargs;
+	int rc = serve_prompt(c->service, &q, true, NULL, &ids, e);
+	c->prompt_tokens = ids.len / sizeof(uint32_t);
+	buf_free(&ids);
+	return rc;
+}
+
+int serve_chat_count(struct serve_host *h, enum api_shape shape, const void *body, size_t len,
+		     const struct serve_caller *by, uint64_t *tokens, struct err *e)
+{
+	const struct serve_chat_given given = { .shape = shape, .counts = true };
+	struct serve_chat *c;
+	TRY(chat_new(&c, serve_host_aside(h), by, &given, e));
+	int rc = parse(c, body, len, by, e);
+	if (rc == 0)
+		rc = find_service(c, h, by, e);
+	if (rc == 0)
+		rc = serve_notes_init(&c->notes, true, e);
+	if (rc == 0)
+		rc = serve_beside(&c->beside, count_prompt, c, e);
+	*tokens = c->prompt_tokens;
+	chat_free(c);
+	return rc;
+}
+
 /* ---- output ---- */
 
 /* Keep a copy of what is handed out: the record commits to exactly that. */
@@ -361,8 +405,11 @@ static int take(struct serve_chat *c, struct api_piece *piece, struct err *e)
 	int taken = serve_queue_take(&c->queue, piece, e);
 	if (taken <= 0)
 		return taken;
+	const struct serve_completion *ch = &c->choice[piece->choice];
 	if (piece->part == API_CALL_NAME)
-		piece->call_id = c->choice[piece->choice].call[piece->call].id;
+		piece->call_id = ch->call[piece->call].id;
+	piece->holds_content = serve_completion_holds(c, ch, API_CONTENT);
+	piece->holds_reasoning = serve_completion_holds(c, ch, API_REASONING);
 	TRY(keep(c, piece, e));
 	if (piece->text.len)
 		serve_measure_text(c);

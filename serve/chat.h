@@ -13,6 +13,7 @@
 struct serve_chat_given {
 	enum api_shape shape; /* of the request, also in a first run */
 	bool given;
+	bool counts; /* the prompt's tokens alone are wanted: nothing is named or recorded */
 	int64_t created_us;
 	int64_t seed;
 	const char *record;           /* "WORKER/N": calls are named after it */

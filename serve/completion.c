@@ -65,6 +65,8 @@ static int put(struct serve_chat *c, struct serve_completion *ch, enum api_part 
 	} else if (finds_stops(c)) {
 		bool counts = ch->steps >= c->request.tokens_min;
 		TRY(serve_stop_take(stop_of(ch, part), &c->request, counts, last, text, e));
+		if (stop_of(ch, part)->found)
+			ch->stopped_by = stop_of(ch, part)->which;
 		ch->stopped = ch->stopped || stop_of(ch, part)->found;
 	}
 	if (text->len || tokens)
@@ -195,6 +197,12 @@ static void name_call(const struct serve_chat *c, struct serve_completion *ch, c
 	struct digest d = digest_of(b.bytes ? b.bytes : "", b.len);
 	buf_free(&b);
 	reply_id_make(model.ids, &d, name, before + ch->open_call, id);
+	/* Where templates take any id it has the form of the API that was asked. */
+	if (c->request.shape == API_MESSAGES && model.ids == REPLY_IDS_CALL) {
+		char hex[65];
+		digest_hex(&d, hex);
+		snprintf(id, REPLY_ID_BYTES, "toolu_%.24s", hex);
+	}
 }
 
 /* Filter the whole name of a call, and queue what is cleared of it; the call is called after that.
@@ -396,6 +404,7 @@ int serve_completion_step(struct serve_chat *c, struct serve_completion *ch, str
 	do {
 		TRY(c->service->who->next(c->answer, ch->index, &step, e));
 		ch->steps++;
+		ch->stopped_by = step.stop ? step.stop : ch->stopped_by;
 		TRY(take_step(c, ch, &step, e));
 	} while (step.more && !ch->finish_reason);
 	if (step.end != ANSWER_GOING || ch->finish_reason)
@@ -415,6 +424,18 @@ int serve_completion_note(struct serve_completion *ch, struct err *e)
 	return ch->content
 		       ? serve_notes_add(&ch->notes, &where, filter_stream_record(ch->content), e)
 		       : 0;
+}
+
+bool serve_completion_holds(const struct serve_chat *c, const struct serve_completion *ch,
+			    enum api_part part)
+{
+	const struct filter_stream *f = part == API_CONTENT     ? ch->content
+					: part == API_REASONING ? ch->thought
+								: NULL;
+	const struct serve_stop *stop = &ch->stop[part == API_CONTENT ? 0 : 1];
+	if (ch->finish_reason)
+		return serve_queue_has(&c->queue, ch->index, part);
+	return f && (filter_stream_held(f) > 0 || stop->text.len > stop->given);
 }
 
 void serve_completion_abort(struct serve_completion *ch)

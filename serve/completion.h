@@ -50,6 +50,8 @@ int serve_queue_add_top(struct serve_queue *q, const struct cleared *text, float
 			struct err *e) MUST_USE;
 /* 1 and the next piece, or 0. Borrowed until the next call on the queue. */
 int serve_queue_take(struct serve_queue *q, struct api_piece *out, struct err *e) MUST_USE;
+/* Whether a piece of this part still waits. */
+bool serve_queue_has(const struct serve_queue *q, unsigned choice, enum api_part part);
 void serve_queue_free(struct serve_queue *q);
 
 /* ---- which tokens may be named ---- */
@@ -111,6 +113,7 @@ struct serve_stop {
 	size_t given; /* of it, by the last call */
 	uint64_t out; /* bytes given so far */
 	bool found;
+	const char *which; /* that was found */
 };
 /* Take cleared text, and set it to what may go out, borrowed until the next call. counts: stop
  * strings end the answer by now; last: nothing comes behind it. */
@@ -145,6 +148,7 @@ struct serve_completion {
 	bool thinks;               /* reasoning came after that */
 	bool cut;                  /* by a limit */
 	bool stopped;              /* by a stop string: nothing more goes out */
+	const char *stopped_by;    /* that one, here or by the answerer; of the request */
 	struct serve_tokens tokens;
 	struct serve_notes notes;
 	const char *finish_reason; /* NULL while running */
@@ -168,6 +172,10 @@ int serve_completion_step(struct serve_chat *c, struct serve_completion *ch,
 int serve_completion_note(struct serve_completion *ch, struct err *e) MUST_USE;
 /* How many tokens of the choice are reasoning and its marks, to one or two where they come late. */
 uint32_t serve_completion_reasoned(const struct serve_completion *ch);
+/* Whether something of what came of this part is held back, and may go out behind what is taken
+ * from the queue now. */
+bool serve_completion_holds(const struct serve_chat *c, const struct serve_completion *ch,
+			    enum api_part part);
 void serve_completion_abort(struct serve_completion *ch);
 void serve_completion_free(struct serve_completion *ch);
 

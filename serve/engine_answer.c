@@ -238,6 +238,7 @@ static int engine_answer_next(struct answer *a, unsigned choice, struct answer_s
 	TRY(how);
 	ch->end = end_of(how);
 	ch->cut = how == ENGINE_LENGTH || how == ENGINE_STRING;
+	out->stop = engine_session_stop(ch->session);
 	TRY(place_tokens(a, ch, text, len, out, e));
 	TRY(take_text(ch, text, len, out, e));
 	out->more = ch->reply && ch->end != ANSWER_GOING;

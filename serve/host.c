@@ -102,11 +102,10 @@ void serve_host_measure(struct serve_host *h, struct measure_writer *w)
 		serve_measures_log(h->flow, w);
 }
 
-/* "chatcmpl-WORKER-N" or "WORKER/N" into its parts. */
+/* "chatcmpl-WORKER-N", of whatever shape, or "WORKER/N" into its parts. */
 static int split_id(const char *id, char worker[80], uint64_t *n)
 {
-	if (text_starts(id, "chatcmpl-"))
-		id += strlen("chatcmpl-");
+	id = api_id_tail(id);
 	size_t len = strcspn(id, "-/");
 	if (len == 0 || len >= 80 || !id[len])
 		return ERR_NOTFOUND;

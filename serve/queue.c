@@ -123,6 +123,16 @@ int serve_queue_take(struct serve_queue *q, struct api_piece *out, struct err *e
 	return 1;
 }
 
+bool serve_queue_has(const struct serve_queue *q, unsigned choice, enum api_part part)
+{
+	const struct serve_queue_item *item = (const void *)q->items.bytes;
+	size_t count = q->items.len / sizeof *item;
+	for (size_t i = q->item_at; i < count; i++)
+		if (item[i].choice == choice && item[i].part == part)
+			return true;
+	return false;
+}
+
 void serve_queue_free(struct serve_queue *q)
 {
 	buf_free(&q->text);

@@ -213,8 +213,76 @@ static int append_decision(struct serve_chat *c, const struct decision_fields *f
 	return flow_append(c->service->flow, &r, true, &c->receipt, e);
 }
 
-/* {record, index, leaf, receipt, without_effect}: where the record stands, the proof that it stands
- * there, and what of the request changed nothing. */
+/* ---- why rules ended it ---- */
+
+static bool is_listed(const json_t *list, const char *id, size_t len)
+{
+	const json_t *one;
+	size_t i;
+	json_array_foreach((json_t *)list, i, one)
+		if (json_string_length(one) == len && memcmp(json_string_value(one), id, len) == 0)
+			return true;
+	return false;
+}
+
+/* The ids of "a,b", each once. */
+static int list_rules(json_t *list, const char *ids)
+{
+	int failed = 0;
+	for (size_t len; *ids; ids += len + (ids[len] == ',')) {
+		len = strcspn(ids, ",");
+		if (len && !is_listed(list, ids, len))
+			failed |= json_array_append_new(list, json_stringn(ids, len));
+	}
+	return failed;
+}
+
+/* The rules that ended a chat: those that block; or the last that found something in a text that
+ * may not change. */
+static json_t *ending_rules(const struct serve_chat *c)
+{
+	json_t *out = json_array(), *one;
+	const json_t *found = c->notes.interventions;
+	int failed = !out;
+	size_t i;
+	json_array_foreach((json_t *)found, i, one) {
+		const char *action = json_string_value(json_object_get(one, "action"));
+		if (action && strcmp(action, filter_action_name(FILTER_BLOCK)) == 0)
+			failed |= list_rules(out, json_string_value(json_object_get(one, "rule")));
+	}
+	one = json_array_get(found, json_array_size(found) - 1);
+	if (!failed && one && !json_array_size(out) && c->notes.stopped == FILTER_BLOCKED)
+		failed |= list_rules(out, json_string_value(json_object_get(one, "rule")));
+	if (!failed)
+		return out;
+	json_decref(out);
+	return NULL;
+}
+
+/* A sentence for the person who asked. */
+static const char *ending_message(const struct serve_chat *c)
+{
+	bool limit = c->notes.stopped == FILTER_LIMIT;
+	if (!c->choices)
+		return limit ? "The request could not be checked within the limits of this "
+			       "service's rules, and was not answered."
+			     : "A rule of this service matched the request, and it was not "
+			       "answered.";
+	return limit ? "The answer could not be checked within the limits of this service's "
+		       "rules, and ends here."
+		     : "A rule of this service matched the answer, and it ends here.";
+}
+
+static void add_ending(struct obj *o, const struct serve_chat *c)
+{
+	if (!c->notes.stopped)
+		return;
+	obj_text(o, "message", ending_message(c));
+	obj_add(o, "rules", ending_rules(c));
+}
+
+/* {record, index, leaf, receipt, without_effect, message, rules}: where the record stands, the
+ * proof that it stands there, what of the request changed nothing, and why rules ended it. */
 static int make_proof(const struct serve_chat *c, json_t **out, struct err *e)
 {
 	struct buf line = { 0 };
@@ -229,6 +297,7 @@ static int make_proof(const struct serve_chat *c, json_t **out, struct err *e)
 		if (json_array_size(unused))
 			obj_share(&o, "without_effect", unused);
 		json_decref(unused);
+		add_ending(&o, c);
 		rc = obj_done(&o, out, e);
 	}
 	buf_free(&line);
@@ -255,7 +324,9 @@ static int make_result(struct serve_chat *c, struct err *e)
 	obj_count(&o, "completion_tokens", count);
 	obj_count(&o, "cached_tokens", a->cached);
 	obj_count(&o, "reasoning_tokens", thought < count ? thought : count);
+	obj_text(&o, "stopped_by", c->choices ? c->choice[0].stopped_by : NULL);
 	obj_int(&o, "seed", c->seed);
+	obj_int(&o, "ended", c->decision.ended_us / 1000000);
 	obj_add(&o, "hallmark", proof);
 	return obj_done(&o, &c->result, e);
 }

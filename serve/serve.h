@@ -96,7 +96,7 @@ struct serve_caller {
 int serve_chat_open(struct serve_chat **out, struct serve_host *h, enum api_shape shape,
 		    const void *body, size_t len, const struct serve_caller *by,
 		    struct err *e) MUST_USE;
-const char *serve_chat_id(const struct serve_chat *c);     /* "chatcmpl-WORKER-N" */
+const char *serve_chat_id(const struct serve_chat *c);     /* "chatcmpl-WORKER-N", by shape */
 const char *serve_chat_record(const struct serve_chat *c); /* "WORKER/N": known from admission on */
 const struct api_request *serve_chat_request(const struct serve_chat *c);
 const char *serve_chat_model(const struct serve_chat *c); /* the name of its service */
@@ -116,8 +116,8 @@ void serve_chat_cancel(struct serve_chat *c);
 /* What was handed out has been sent. */
 void serve_chat_sent(struct serve_chat *c);
 /* After SERVE_END: {finish_reasons: [of each choice], finish_reason: of the first, prompt_tokens,
- * completion_tokens, cached_tokens, reasoning_tokens, seed, hallmark: {record, index, leaf,
- * receipt}}. Borrowed. */
+ * completion_tokens, cached_tokens, reasoning_tokens, seed, stopped_by: a stop string, ended: s,
+ * hallmark: {record, index, leaf, receipt, and where rules ended it message, rules}}. Borrowed. */
 const json_t *serve_chat_result(const struct serve_chat *c);
 /* Before SERVE_END the reader is gone: an "aborted" record is appended. NULL is fine. */
 void serve_chat_close(struct serve_chat *c);

@@ -9,14 +9,14 @@
 #include <string.h>
 
 /* The earliest stop string in the text, or SIZE_MAX. */
-static size_t stop_find(const struct api_request *q, const struct buf *text)
+static size_t stop_find(const struct api_request *q, const struct buf *text, const char **which)
 {
 	size_t first = SIZE_MAX;
 	for (size_t i = 0; i < q->stop_count && text->len; i++) {
 		size_t len = strlen(q->stop[i]);
 		const char *at = len ? memmem(text->bytes, text->len, q->stop[i], len) : NULL;
 		if (at && (size_t)(at - text->bytes) < first)
-			first = (size_t)(at - text->bytes);
+			first = (size_t)(at - text->bytes), *which = q->stop[i];
 	}
 	return first;
 }
@@ -41,9 +41,9 @@ int serve_stop_take(struct serve_stop *s, const struct api_request *q, bool coun
 	s->given = 0;
 	buf_add(&s->text, text->bytes, text->len);
 	TRY(buf_done(&s->text, e));
-	size_t at = counts ? stop_find(q, &s->text) : SIZE_MAX;
+	size_t at = counts ? stop_find(q, &s->text, &s->which) : SIZE_MAX;
 	s->found = at != SIZE_MAX;
-	s->given = s->found		? at
+	s->given = s->found          ? at
 		   : last || !counts ? s->text.len
 				     : s->text.len - stop_begun(q, &s->text);
 	s->out += s->given;

@@ -15,6 +15,7 @@ int server_answer_detokenize(struct exchange *x) MUST_USE;
 int server_answer_template(struct exchange *x) MUST_USE;
 int server_answer_version(struct exchange *x) MUST_USE;
 int server_answer_chat(struct exchange *x) MUST_USE; /* in every shape (chat.c) */
+int server_answer_count(struct exchange *x) MUST_USE; /* of a message's prompt */
 int server_answer_receipt(struct exchange *x) MUST_USE;
 int server_answer_operate(struct exchange *x) MUST_USE; /* stop, pause, resume, drain */
 int server_answer_reload(struct exchange *x) MUST_USE;

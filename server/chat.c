@@ -1,6 +1,7 @@
 /* A chat runs on the thread of its request: the serving room's calls block until there is more
  * text, and another thread looks meanwhile whether the client still waits. A plain answer is kept
  * and written at the end; of a stream each piece goes out as it comes. */
+#include "api/writer.h"
 #include "server/answers.h"
 #include "server/forwarded.h"
 #include "server/request.h"
@@ -9,12 +10,13 @@
 #include "server/table.h"
 #include "base/aside.h"
 #include "base/limits.h"
-#include "serve/serve.h"
+#include "serve/count.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define PLAIN_BYTES_MAX MIB(64)  /* of one document: many choices with log-probabilities */
+/* Of one document: many choices with log-probabilities; or of a stream whose end repeats it. */
+#define PLAIN_BYTES_MAX MIB(64)
 #define RECEIPT_BYTES_MAX KIB(3) /* of a header: proxies have 4 KiB for all of them */
 
 struct chat {
@@ -32,7 +34,7 @@ static struct api_error error_of(const struct chat *c, int code)
 				   .message = c->err.text,
 				   .code = c->err.kind,
 				   .param = c->err.at,
-				   .request_id = c->asked ? serve_chat_id(c->asked) : NULL };
+				   .request_id = c->x->id };
 }
 
 /* What a client may read of an error: its own faults in full, ours by kind (the rest goes to
@@ -67,15 +69,15 @@ static int take_piece(struct chat *c, const struct api_piece *piece)
 {
 	count_tokens(c);
 	api_answer_piece(&c->out, &c->answer, piece);
-	if (c->answer.facts.asked->stream) {
+	bool stream = c->answer.facts.asked->stream;
+	if (api_answer_kept(&c->answer) > PLAIN_BYTES_MAX)
+		return err_set(&c->err, ERR_INPUT, "the answer has more than 64 MiB%s",
+			       stream ? "" : ": ask for a stream");
+	if (stream) {
 		TRY(pass_on(c));
 		if (piece->text.len)
 			serve_chat_sent(c->asked);
-		return 0;
 	}
-	if (api_answer_kept(&c->answer) > PLAIN_BYTES_MAX)
-		return err_set(&c->err, ERR_INPUT,
-			       "the answer has more than 64 MiB: ask for a stream");
 	return 0;
 }
 
@@ -134,25 +136,39 @@ static void cancel_opening(void *arg) { aside_cancel(arg); }
 
 static void drop_body(void *arg) { server_request_free_body(arg); }
 
+/* Who asks; by borrows from x and from the rest, and is not moved. */
+struct asker {
+	char share[SERVER_SHARE_ROOM], subject[SUBJECT_ROOM];
+	struct serve_caller by;
+};
+
+static int read_asker(struct chat *c, struct asker *out)
+{
+	struct exchange *x = c->x;
+	*out = (struct asker){ 0 };
+	TRY(server_subject_read(x, out->subject, &c->err));
+	server_forwarded_share(x->c, out->share);
+	out->by = (struct serve_caller){ .token = x->caller.id[0] ? x->caller.id : NULL,
+					 .handle = x->caller.handle[0] ? x->caller.handle : NULL,
+					 .subject = out->subject[0] ? out->subject : NULL,
+					 .person = x->caller.subject[0] ? x->caller.subject : NULL,
+					 .share = out->share,
+					 .facts = &x->facts,
+					 .tokens_most = x->c->shortly ? SERVER_SHORT_TOKENS : 0,
+					 .job = &c->opening,
+					 .was_read = drop_body,
+					 .was_read_ctx = x };
+	return 0;
+}
+
 static int open_chat(struct chat *c)
 {
 	struct exchange *x = c->x;
-	char share[SERVER_SHARE_ROOM], subject[SUBJECT_ROOM];
-	TRY(server_subject_read(x, subject, &c->err));
-	server_forwarded_share(x->c, share);
-	struct serve_caller by = { .token = x->caller.id[0] ? x->caller.id : NULL,
-				   .handle = x->caller.handle[0] ? x->caller.handle : NULL,
-				   .subject = subject[0] ? subject : NULL,
-				   .person = x->caller.subject[0] ? x->caller.subject : NULL,
-				   .facts = &x->facts,
-				   .share = share,
-				   .tokens_most = x->c->shortly ? SERVER_SHORT_TOKENS : 0,
-				   .job = &c->opening,
-				   .was_read = drop_body,
-				   .was_read_ctx = x };
+	struct asker who;
+	TRY(read_asker(c, &who));
 	server_connection_await(x->c, cancel_opening, &c->opening);
 	TRY(serve_chat_open(&c->asked, x->s->host, x->route->shape, x->request.body.bytes,
-			    x->request.body.len, &by, &c->err));
+			    x->request.body.len, &who.by, &c->err));
 	server_connection_await(x->c, cancel, c->asked);
 	server_request_drop_body(x);
 	c->answer.facts = (struct api_answer_facts){
@@ -161,7 +177,7 @@ static int open_chat(struct chat *c)
 		.id = serve_chat_id(c->asked),
 		.model = serve_chat_model(c->asked),
 	};
-	count_tokens(c);
+	serve_chat_counts(c->asked, &c->answer.prompt_tokens, &c->answer.completion_tokens);
 	api_answer_begin(&c->out, &c->answer);
 	return 0;
 }
@@ -185,4 +201,25 @@ out:
 	api_answer_free(&c.answer);
 	buf_free(&c.out);
 	return rc;
+}
+
+int server_answer_count(struct exchange *x)
+{
+	struct chat c = { .x = x };
+	struct asker who;
+	uint64_t tokens = 0;
+	int rc = read_asker(&c, &who);
+	server_connection_await(x->c, cancel_opening, &c.opening);
+	if (rc == 0)
+		rc = serve_chat_count(x->s->host, x->route->shape, x->request.body.bytes,
+				      x->request.body.len, &who.by, &tokens, &c.err);
+	server_connection_attend(x->c);
+	server_request_drop_body(x);
+	if (rc < 0) {
+		rc = hide_ours(&c, rc);
+		struct api_error error = error_of(&c, rc);
+		return server_respond_error(x, &error, NULL);
+	}
+	buf_printf(&c.out, "{\"input_tokens\":%llu}\n", (unsigned long long)tokens);
+	return server_answer_json(x, &c.out, NULL);
 }

@@ -1,5 +1,6 @@
 /* Answers written and read again: whole and streamed, in every cutting. */
 #include "api/reader.h"
+#include "api/writer.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Completions: what a request may say, and how an answer is written, whole and in chunks. */
-#include "api/api.h"
+#include "api/writer.h"
 #include "base/json.h"
 #include "base/limits.h"
 #include "tests/shared/press.h"

@@ -8,9 +8,9 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-static int status_of(const void *body, size_t len, struct api_request *r, struct err *e)
+static int status_in(enum api_shape shape, const void *body, size_t len, struct api_request *r, struct err *e)
 {
-	switch (api_request_parse(API_CHAT, body, len, r, e)) {
+	switch (api_request_parse(shape, body, len, r, e)) {
 	case 0:
 		return 200;
 	case ERR_INPUT:
@@ -19,6 +19,11 @@ static int status_of(const void *body, size_t len, struct api_request *r, struct
 	default:
 		return 500;
 	}
+}
+
+static int status_of(const void *body, size_t len, struct api_request *r, struct err *e)
+{
+	return status_in(API_CHAT, body, len, r, e);
 }
 
 static void add_base64(struct buf *out, const json_t *o, const char *key, json_int_t times)
@@ -94,14 +99,34 @@ static void expect_text(const json_t *row, const char *key, const char *got)
 				 json_string_value(json_object_get(row, "name")), key);
 }
 
+/* What is kept of a request of any shape is read again as the same. */
+static void expect_kept(const char *name, const struct api_request *r)
+{
+	struct buf once = { 0 }, twice = { 0 };
+	struct api_request again = { 0 };
+	struct err e = { 0 };
+	cr_assert_eq(api_request_write(r, &once, &e), 0, "%s: %s", name, e.text);
+	cr_expect_eq(api_request_read_kept(r->shape, once.bytes, once.len, &again, &e), 0, "%s: %s", name, e.text);
+	cr_assert_eq(api_request_write(&again, &twice, &e), 0, "%s: %s", name, e.text);
+	cr_expect_str_eq(once.bytes, twice.bytes, "%s", name);
+	cr_expect_eq(again.shape, r->shape);
+	cr_expect(json_equal(again.messages, r->messages), "%s", name);
+	api_request_free(&again);
+	buf_free(&once);
+	buf_free(&twice);
+}
+
 static void try_row(const json_t *row)
 {
 	const char *name = json_string_value(json_object_get(row, "name"));
 	const char *says = json_string_value(json_object_get(row, "says"));
 	const json_t *body = json_object_get(row, "body"), *noted = json_object_get(row, "noted");
+	const char *shape = json_string_value(json_object_get(row, "shape"));
+	const json_t *messages = json_object_get(row, "messages");
 	struct api_request r = { 0 };
 	struct err e = { 0 };
-	int status = status_of(json_string_value(body), json_string_length(body), &r, &e);
+	int status = status_in(shape ? api_shape_of(shape) : API_CHAT, json_string_value(body),
+			       json_string_length(body), &r, &e);
 	cr_expect_eq(status, json_integer_value(json_object_get(row, "status")), "%s: %d %s", name, status,
 		     e.text);
 	cr_expect(!says || strstr(e.text, says), "%s: %s", name, e.text);
@@ -110,25 +135,69 @@ static void try_row(const json_t *row)
 	if (noted && status == 200)
 		cr_expect(json_equal(r.without_effect, noted), "%s: %s", name,
 			  json_dumps(r.without_effect, JSON_COMPACT));
+	if (messages && status == 200)
+		cr_expect(json_equal(r.messages, messages), "%s: %s", name, json_dumps(r.messages, JSON_COMPACT));
+	if (shape && status == 200)
+		expect_kept(name, &r);
 	api_request_free(&r);
+}
+
+static int try_rows(const char *path)
+{
+	struct buf file = { 0 };
+	struct err e = { 0 };
+	int rows = 0;
+	cr_assert_eq(file_read(path, MIB(1), &file, &e), 0, "%s", e.text);
+	for (char *line = strtok(file.bytes, "\n"); line; line = strtok(NULL, "\n"), rows++) {
+		json_t *row = NULL;
+		cr_assert_eq(json_read(&row, line, strlen(line), MIB(1), 16, &e), 0, "%s", e.text);
+		try_row(row);
+		json_decref(row);
+	}
+	buf_free(&file);
+	return rows;
 }
 
 /* Each line {name, status, body: text}; of a refusal what it says, param and code; of what is taken the
  * fields without effect. A server answers the same: tests/cli/case_requests.py. */
 Test(api_request, each_field_has_its_range_and_is_named_when_refused)
 {
-	struct buf file = { 0 };
+	cr_expect(try_rows("tests/api/requests.jsonl") > 600);
+}
+
+/* Of messages and responses, with the shape, and the messages that are read. */
+Test(api_request, each_field_of_other_shapes_has_its_range_and_is_named_when_refused)
+{
+	cr_expect(try_rows("tests/api/requests_shapes.jsonl") > 150);
+}
+
+/* A text that is in many blocks is gathered, not copied once for each of them. */
+Test(api_request, a_message_of_many_blocks_is_read_in_linear_time)
+{
+	struct buf body = { 0 };
+	struct api_request r = { 0 };
 	struct err e = { 0 };
-	int rows = 0;
-	cr_assert_eq(file_read("tests/api/requests.jsonl", MIB(1), &file, &e), 0, "%s", e.text);
-	for (char *line = strtok(file.bytes, "\n"); line; line = strtok(NULL, "\n"), rows++) {
-		json_t *row = NULL;
-		cr_assert_eq(json_read(&row, line, strlen(line), MIB(1), 8, &e), 0, "%s", e.text);
-		try_row(row);
-		json_decref(row);
-	}
-	cr_expect(rows > 600, "%d rows", rows);
-	buf_free(&file);
+	buf_add_text(&body, "{\"model\":\"m\",\"max_tokens\":1,\"messages\":[{\"role\":\"user\",\"content\":[");
+	for (int i = 0; i < 30000; i++)
+		buf_printf(&body, "%s{\"type\":\"text\",\"text\":\"%0*d\"}", i ? "," : "", 200, i);
+	buf_add_text(&body, "]}]}");
+	cr_expect_eq(api_request_parse(API_MESSAGES, body.bytes, body.len, &r, &e), 0, "%s", e.text);
+	cr_expect_eq(json_string_length(json_object_get(json_array_get(r.messages, 0), "content")),
+		     30000 * 201 - 1);
+	api_request_free(&r);
+	buf_free(&body);
+}
+
+/* The limit of a message's tokens is needed where one is made, and not where it is counted. */
+Test(api_request, a_prompt_that_is_counted_needs_no_limit)
+{
+	static const char body[] = "{" HI "}";
+	struct api_request r = { 0 };
+	struct err e = { 0 };
+	cr_expect_eq(api_request_parse(API_MESSAGES, body, sizeof body - 1, &r, &e), ERR_INPUT);
+	api_request_free(&r);
+	cr_expect_eq(api_request_parse_prompt(API_MESSAGES, body, sizeof body - 1, &r, &e), 0, "%s", e.text);
+	api_request_free(&r);
 }
 
 /* What is no text of JSON at all. */

@@ -47,6 +47,7 @@ Test(server_routes, tokens_guard_every_route_but_health)
 		{ "GET /v1/models", NULL, 200 },
 		{ "GET /v1/receipts/chatcmpl-w-7", NULL, 200 },
 		{ "POST /v1/chat/completions", SAY("hi"), 200 },
+		{ "POST /v1/messages/count_tokens", "{}", 200 },
 		{ "DELETE /v1/models", NULL, 405 },
 	};
 	static const char *const bad[] = {
