@@ -168,8 +168,9 @@ crash: $(BUILD)/hallmark $(BUILD)/test/audit
 	@tests/crash/streams $(BUILD)
 	@tests/crash/load $(BUILD)
 	@CRASH_KILLS=$(KILLS) $(BUILD)/test/audit --filter '*/kill_at_any_moment*'
-bench: $(BENCHES)
-	@for b in $^; do $$b || exit 1; done
+bench: $(BENCHES) $(BUILD)/hallmark
+	@for b in $(BENCHES); do $$b || exit 1; done
+	@bench/serving.py $(BUILD)
 $(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS)

@@ -3,9 +3,11 @@
 
     bench/server.py build/bench/server [ROUNDS [OLD]]
 
-The answerer is a fake that knows its answer: what is measured is the server alone. nginx gives the
-same answers by itself, and passes requests on to the server as a proxy. OLD is another build of
-bench/server, measured beside it. Rounds are short and interleaved, since others use the machine
+The answerer knows its answer: what is measured is all that an answer takes but the engine, its record
+in the log included, which is durable before the answer goes out (group commit). nginx gives the same
+answers by itself, and, as a proxy, those of another nginx that gives them: what a proxy costs that does
+nothing. OLD is another build of bench/server, measured beside it.
+Rounds are short and interleaved, since others use the machine
 too; each figure is the median over the rounds, and so is the ratio, which is taken in each round.
 """
 
@@ -15,7 +17,7 @@ SECONDS = 2
 CONNECTIONS = 32
 BODY = '{"model":"m","messages":[{"role":"user","content":"What is an overdraft?"}]}'
 STREAM = BODY.replace("{", '{"stream":true,', 1)
-PORTS = {"new": 18081, "old": 18080, "nginx": 18082}
+PORTS = {"new": 18081, "old": 18080, "nginx": 18082, "behind": 18083}
 
 NGINX = """
 worker_processes auto; daemon off; pid DIR/pid; error_log DIR/error.log;
@@ -24,7 +26,12 @@ http {
   access_log off; keepalive_requests 1000000000; default_type application/json;
   client_body_temp_path DIR/a; proxy_temp_path DIR/b; fastcgi_temp_path DIR/c;
   uwsgi_temp_path DIR/d; scgi_temp_path DIR/e;
-  upstream server { server 127.0.0.1:NEW; keepalive 64; keepalive_requests 1000000000; }
+  upstream server { server 127.0.0.1:BEHIND; keepalive 64; keepalive_requests 1000000000; }
+  server {
+    listen 127.0.0.1:BEHIND reuseport;
+    location = /health { return 200 '{"status":"ok"}\\n'; }
+    location = /v1/chat/completions { return 200 'ANSWER'; }
+  }
   server {
     listen 127.0.0.1:NGINX reuseport;
     location = /health { return 200 '{"status":"ok"}\\n'; }
@@ -79,17 +86,17 @@ def answer_of(port):
 
 
 def rows(old):
+    yield "nginx as proxy, GET /health", "nginx", "/proxy/health", None
     yield "nginx, GET /health", "nginx", "/health", None
     yield "server, GET /health", "new", "/health", None
-    yield "nginx as proxy before it", "nginx", "/proxy/health", None
+    yield "nginx as proxy, chat completion", "nginx", "/proxy/v1/chat/completions", BODY
     yield "nginx, chat completion", "nginx", "/v1/chat/completions", BODY
     yield "server, chat completion", "new", "/v1/chat/completions", BODY
-    yield "nginx as proxy before that", "nginx", "/proxy/v1/chat/completions", BODY
-    yield "server, streamed chat of 20 pieces", "new", "/v1/chat/completions", STREAM
+    yield "server, streamed chat", "new", "/v1/chat/completions", STREAM
     if old:
         yield "old server, GET /health", "old", "/health", None
         yield "old server, chat completion", "old", "/v1/chat/completions", BODY
-        yield "old server, streamed chat of 20 pieces", "old", "/v1/chat/completions", STREAM
+        yield "old server, streamed chat", "old", "/v1/chat/completions", STREAM
 
 
 def measure(folder, rounds, pids):
@@ -101,9 +108,9 @@ def measure(folder, rounds, pids):
             rate, count = wrk(PORTS[server], path, body, folder)
             costs[name].append((cpu_seconds(pids[server]) - before) / count * 1e6)
             rates[name].append(rate)
-            beside = "nginx, chat completion" if body else "nginx, GET /health"
+            beside = "nginx as proxy, chat completion" if body else "nginx as proxy, GET /health"
             ratios[name].append(rate / rates[beside][-1])
-    print("| what | requests/s | of nginx's | CPU us/request |\n|---|---:|---:|---:|")
+    print("| what | requests/s | of the proxy's | CPU us/request |\n|---|---:|---:|---:|")
     for name, *_ in table:
         rate, ratio, cost = (statistics.median(x[name]) for x in (rates, ratios, costs))
         print(f"| {name} | {rate:,.0f} | {ratio:.2f} | {cost:.1f} |")
@@ -111,7 +118,7 @@ def measure(folder, rounds, pids):
 
 def write_config(folder, answer):
     assert json.loads(answer)["object"] == "chat.completion" and "'" not in answer
-    text = NGINX.replace("DIR", folder).replace("NEW", str(PORTS["new"]))
+    text = NGINX.replace("DIR", folder).replace("BEHIND", str(PORTS["behind"]))
     text = text.replace("NGINX", str(PORTS["nginx"]))
     text = text.replace("ANSWER", answer.replace("\\", "\\\\").replace("\n", "\\n"))
     with open(f"{folder}/nginx.conf", "w", encoding="utf-8") as f:
@@ -131,9 +138,9 @@ def main():
     running = {}
     with tempfile.TemporaryDirectory() as folder:
         try:
-            running["new"] = subprocess.Popen([sys.argv[1], str(PORTS["new"])])
+            running["new"] = subprocess.Popen([sys.argv[1], str(PORTS["new"]), f"{folder}/home"])
             if old:
-                running["old"] = subprocess.Popen([old, str(PORTS["old"])])
+                running["old"] = subprocess.Popen([old, str(PORTS["old"]), f"{folder}/old"])
             write_config(folder, answer_of(PORTS["new"]))
             running["nginx"] = subprocess.Popen(["nginx", "-p", folder, "-c", f"{folder}/nginx.conf"])
             time.sleep(0.5)
