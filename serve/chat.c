@@ -377,8 +377,10 @@ int serve_chat_count(struct serve_host *h, enum api_shape shape, const void *bod
 	int rc = parse(c, body, len, by, e);
 	if (rc == 0)
 		rc = find_service(c, h, by, e);
-	if (rc == 0)
+	if (rc == 0) {
+		c->bundle = serve_bundle_hold(c->service);
 		rc = serve_notes_init(&c->notes, true, e);
+	}
 	if (rc == 0)
 		rc = serve_beside(&c->beside, count_prompt, c, e);
 	*tokens = c->prompt_tokens;

@@ -105,8 +105,9 @@ def both(s, what, **more):
     plain = say(s, what, **more)
     streamed = folded(ask(s, {"messages": [{"role": "user", "content": what}], "stream": True, **more}))
     counted = {k: v for k, v in more.items() if k in ("tools", "tool_choice", "system", "thinking")}
+    asked = [{"role": "user", "content": what}]
     count = json.loads(
-        ask(s, {"messages": [{"role": "user", "content": what}], **counted}, "/v1/messages/count_tokens")
+        ask(s, {"max_tokens": None, "messages": asked, **counted}, "/v1/messages/count_tokens")
     )
     u = plain["usage"]
     assert count == {"input_tokens": u["input_tokens"] + u["cache_read_input_tokens"]}, (count, u)
