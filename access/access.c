@@ -177,14 +177,23 @@ static bool is_taken(const struct access_token *t, int64_t now_us)
 	return !atomic_load(&t->revoked) && (!t->grant.expires_us || now_us < t->grant.expires_us);
 }
 
-size_t access_count(struct access *a)
+/* Take up what changed, where something did. */
+static int look_again(struct access *a, struct err *e)
+{
+	bool same = a->o.changes && atomic_load(a->o.changes) == atomic_load(&a->changes);
+	return same ? 0 : access_look(a, e);
+}
+
+size_t access_count(struct access *a, bool in_use)
 {
 	size_t n = 0;
 	int64_t now = env_now_us(a->o.env);
+	struct err ignored; /* a request says it */
+	(void)!look_again(a, &ignored);
 	pthread_rwlock_rdlock(&a->lock);
 	for (size_t i = 0; i < a->slots; i++)
 		for (const struct access_token *t = a->slot[i]; t; t = t->chain)
-			n += is_taken(t, now);
+			n += !in_use || is_taken(t, now);
 	pthread_rwlock_unlock(&a->lock);
 	return n;
 }
@@ -202,8 +211,7 @@ int access_find(struct access *a, const char *secret, size_t len, struct access_
 		struct err *e)
 {
 	struct digest d = digest_of(secret, len);
-	if (!a->o.changes || atomic_load(a->o.changes) != atomic_load(&a->changes))
-		TRY(access_look(a, e));
+	TRY(look_again(a, e));
 	pthread_rwlock_rdlock(&a->lock);
 	struct access_token *t = token_of(a, &d);
 	pthread_rwlock_unlock(&a->lock);

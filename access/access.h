@@ -109,8 +109,8 @@ struct access_options {
 int access_open(struct access **out, const struct access_options *o, struct err *e) MUST_USE;
 /* Usage is durable, or *e says why it is not. NULL is fine. */
 void access_close(struct access *a);
-/* How many tokens would be taken now. */
-size_t access_count(struct access *a);
+/* How many tokens there are: of those that would be taken now, or of all that were ever made. */
+size_t access_count(struct access *a, bool in_use);
 
 /* What a request's token stands for. */
 struct access_caller {

@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "cli/cli.h"
 #include "flow/vault.h"
+#include "serve/replay.h"
 
 #include <string.h>
 

@@ -1,6 +1,7 @@
 /* hallmark serve */
 #include "base/limits.h"
 #include "cli/notify.h"
+#include "flow/access.h"
 #include "server/server.h"
 
 #include <signal.h>
@@ -92,7 +93,18 @@ static int read_watch(struct cli *c, struct server_options *o)
 	return 0;
 }
 
-static int serve(struct cli *c, struct flow *f, struct serve_host *h)
+static int read_auth(struct cli *c, enum server_auth *out)
+{
+	const char *v = cli_value(c, "auth");
+	*out = !v                       ? SERVER_AUTH_USUAL
+	       : strcmp(v, "none") == 0 ? SERVER_AUTH_NONE
+					: SERVER_AUTH_TOKENS;
+	if (!v || *out == SERVER_AUTH_NONE || strcmp(v, "tokens") == 0)
+		return 0;
+	return err_set(&c->err, ERR_USAGE, "--auth %.40s: expected tokens or none", v);
+}
+
+static int serve_with(struct cli *c, struct flow *f, struct serve_host *h, struct access *access)
 {
 	struct server_options o = { .env = &c->env,
 				    .cors = cli_value(c, "cors"),
@@ -105,6 +117,8 @@ static int serve(struct cli *c, struct flow *f, struct serve_host *h)
 	struct cli_notify notify;
 	struct where where;
 	struct server *s;
+	o.access = access;
+	TRY(read_auth(c, &o.auth));
 	raise_files();
 	TRY(read_where(c, f, &where, &o));
 	TRY(read_watch(c, &o));
@@ -119,6 +133,18 @@ static int serve(struct cli *c, struct flow *f, struct serve_host *h)
 	int rc = server_run(s, &c->err);
 	running = NULL;
 	server_close(s);
+	return rc;
+}
+
+/* Closed before the state folder is: what was used is written down. */
+static int serve(struct cli *c, struct flow *f, struct serve_host *h)
+{
+	struct access_options o = { .token_file = cli_value(c, "token-file") };
+	struct access *access;
+	TRY(cli_number(c, "address-requests-per-minute", &o.address_requests_per_minute));
+	TRY(flow_access_open(f, &o, &access, &c->err));
+	int rc = serve_with(c, f, h, access);
+	access_close(access);
 	return rc;
 }
 

@@ -279,6 +279,12 @@ const struct cli_command cli_commands[] = {
 	    { "listen", "ADDRESS,..",
 	      "HOST:PORT or unix:PATH (default 127.0.0.1:8080; port 0 picks one)" },
 	    { "cors", "ORIGIN,..", "pages of these origins may ask and read answers; *: of any" },
+	    { "auth", "WHAT",
+	      "tokens: every request needs one; none: on loopback alone (default: tokens once one "
+	      "was made)" },
+	    { "token-file", "FILE",
+	      "more tokens, NAME ROLES SECRET a line, for its owner alone (mode 0600)" },
+	    { "address-requests-per-minute", "N", "from one address, whoever asks (default: any)" },
 	    { "admin", "SOCKET",
 	      "Unix socket for the operator (default HOME/admin.sock), or none" },
 	    { "tls-cert", "FILE", "speak TLS: certificate chain in PEM, read again when it changes" },

@@ -78,23 +78,29 @@ static int parse(struct serve_chat *c, const void *body, size_t len, const struc
 	return rc;
 }
 
-static bool may_use(const struct serve_caller *by, const struct serve_service *s)
+static bool may_use(const struct serve_caller *by, const char *model,
+		    const struct serve_service *s)
 {
-	return !by || !by->allows || by->allows(by->allows_ctx, serve_service_model(s));
+	return !by || !by->allows || by->allows(by->allows_ctx, model, s);
 }
 
-/* A model that the caller may not use is not there for it. */
+/* Whoever is bound to some models learns of no other whether it is here. */
 static int find_service(struct serve_chat *c, const struct serve_host *h,
 			const struct serve_caller *by, struct err *e)
 {
 	struct buf known = { 0 };
 	const struct serve_service *s;
-	c->service = serve_host_find(h, c->request.model);
-	if (c->service && may_use(by, c->service))
+	struct serve_service *found = serve_host_find(h, c->request.model);
+	if (!may_use(by, c->request.model, found))
+		return err_at(e,
+			      err_set(e, ERR_DENIED, "this token may not ask the model \"%.200s\"",
+				      c->request.model),
+			      "model_not_allowed", "model");
+	c->service = found;
+	if (found)
 		return 0;
-	c->service = NULL;
 	for (size_t i = 0; (s = serve_host_at(h, i)); i++)
-		if (may_use(by, s))
+		if (may_use(by, serve_service_model(s), s))
 			buf_printf(&known, "%s\"%s\"", known.len ? ", " : "",
 				   serve_service_model(s));
 	int rc = err_set(e, ERR_NOTFOUND, "no model \"%.200s\" here; this server has %s",

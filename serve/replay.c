@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "flow/policy.h"
+#include "serve/replay.h"
 #include "serve/chat.h"
 #include "serve/compute.h"
 #include "serve/replay_libraries.h"

@@ -302,6 +302,19 @@ const char *serve_service_notes(const struct serve_service *s)
 	return s->notes.bytes ? s->notes.bytes : "";
 }
 
+struct serve_policy serve_service_policy(const struct serve_service *s)
+{
+	struct serve_policy p = { .name = "" };
+	/* its lock and a count change, which no caller sees */
+	struct serve_bundle *b = serve_bundle_hold((struct serve_service *)(uintptr_t)s);
+	if (b->profile) {
+		snprintf(p.name, sizeof p.name, "%s", b->profile->name);
+		digest_text(&b->profile->bundle, p.bundle);
+	}
+	serve_bundle_drop(b);
+	return p;
+}
+
 const char *serve_service_model(const struct serve_service *s) { return s->model_name; }
 
 int64_t serve_service_created(const struct serve_service *s) { return s->created_us / 1000000; }

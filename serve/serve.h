@@ -1,5 +1,5 @@
 /* Serve: a model being served, and one request's way: inbound scan, engine, streaming scan, record.
- * Replay runs a recorded request again. */
+ */
 #ifndef SERVE_SERVE_H
 #define SERVE_SERVE_H
 
@@ -50,6 +50,9 @@ int serve_check(const char *dir, struct err *e) MUST_USE;
  * records. Any thread. */
 int serve_service_ready(struct serve_service *s, struct err *e) MUST_USE;
 const char *serve_service_model(const struct serve_service *s);
+/* The policy that its requests get now, by name and digest; "" where there is none. */
+struct serve_policy { char name[128], bundle[80]; };
+struct serve_policy serve_service_policy(const struct serve_service *s);
 /* What a person should know of the model's files: lines that end in a newline, or "". */
 const char *serve_service_notes(const struct serve_service *s);
 /* Of the manifest of what is served; NULL: the model is not computed here. */
@@ -80,9 +83,8 @@ struct serve_caller {
 	const char *person;   /* or that person's handle already, which counts; or NULL */
 	const char *share;    /* who has neither shares the engine's places by it: an address */
 	uint32_t tokens_most; /* no more may be asked for, few places being left; 0: any number */
-	/* Whether it may use the model of that name; one that it may not is not there for it. NULL:
-	 * all of them. */
-	bool (*allows)(const void *ctx, const char *model);
+	/* Whether it may use a model by its name and service (NULL: it is none here), or all. */
+	bool (*allows)(const void *ctx, const char *model, const struct serve_service *s);
 	const void *allows_ctx;
 	struct serve_facts *facts;   /* borrowed until the chat is closed; NULL: not wanted */
 	struct aside_job *job;       /* zeroed; by aside_cancel another thread ends its opening */
@@ -140,21 +142,5 @@ uint32_t serve_service_context(const struct serve_service *s); /* tokens; 0: unk
 /* Have long work of a client done beside the passes (base/aside.h). job: zeroed. */
 int serve_host_beside(struct serve_host *h, struct aside_job *job, const char *client,
 		      int (*work)(void *self, struct err *e), void *self, struct err *e) MUST_USE;
-
-/* ---- replay ---- */
-
-struct serve_replay_options {
-	const char *ref;     /* another folder to compute with; NULL: the release of the record */
-	const char *adapter; /* likewise of its adapter */
-	bool has_seed;
-	int64_t seed; /* instead of the recorded one */
-	bool unsigned_ok;
-};
-/* Run the recorded request again. Report: as docs/formats.md, section 11, says. Where this machine
- * computes in another regime than the record, nothing is run, and "verdict" is "other regime".
- * ERR_UNAVAILABLE: this program is short of what the record takes (a policy's detector, a word for
- * how it was computed). */
-int serve_replay(struct flow *f, uint64_t index, const struct serve_replay_options *o,
-		 json_t **report, struct err *e) MUST_USE;
 
 #endif

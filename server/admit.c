@@ -1,6 +1,7 @@
 /* What the head of a request alone decides: whether there is such a route, whether its caller may
  * use it, the method, the type of the body. */
 #include "server/answers.h"
+#include "server/meter.h"
 #include "server/cors.h"
 #include "server/routes.h"
 #include "server/table.h"
@@ -42,24 +43,41 @@ int server_route_refuses(const struct route *r, const struct access_caller *call
 	if (!caller)
 		return 401;
 	if (!(r->needs & caller->permissions))
-		return 403;
+		return caller->id[0] ? 403 : 401; /* a token could help */
 	return r->scope && !(r->scope & caller->scopes) ? 403 : 0;
 }
 
-/* 1: x->caller holds the token that was sent, 0: none or an unknown one, or an ERR_* code. */
+/* What a client says to be known by: a bearer token, or Anthropic's x-api-key. Two that differ are
+ * none. */
+static bool find_secret(const struct exchange *x, struct head_slice *out)
+{
+	struct head_slice bearer = x->request.field[HEAD_AUTHORIZATION];
+	struct head_slice key = x->request.field[HEAD_API_KEY];
+	if (bearer.len < 7 || strncasecmp(bearer.bytes, "Bearer ", 7) != 0) {
+		*out = key;
+		return key.bytes != NULL;
+	}
+	*out = (struct head_slice){ bearer.bytes + 7, bearer.len - 7 };
+	return !key.bytes || (key.len == out->len && memcmp(key.bytes, out->bytes, key.len) == 0);
+}
+
+/* 1: x->caller is who sent it, 0: nobody who may, or an ERR_* code. Where no token is asked for,
+ * one that somebody holds counts all the same. */
 static int find_caller(struct exchange *x)
 {
 	const struct server_options *o = &x->s->limits;
-	struct head_slice v = x->request.field[HEAD_AUTHORIZATION];
-	if (!o->known) {
-		x->caller = access_nobody(NULL);
-		return 1;
-	}
-	if (v.len < 7 || strncasecmp(v.bytes, "Bearer ", 7) != 0)
-		return 0;
-	struct digest d = digest_of(v.bytes + 7, v.len - 7);
 	struct access_caller caller = { 0 };
-	int rc = o->known(o->known_ctx, &d, &caller);
+	struct head_slice secret;
+	struct err why;
+	int rc = 0;
+	if (o->access && find_secret(x, &secret))
+		rc = access_find(o->access, secret.bytes, secret.len, &caller, &why);
+	if (rc < 0)
+		fprintf(stderr, "hallmark: tokens cannot be read: %s\n", why.text);
+	if (rc == 0 && !x->s->asks) {
+		caller = access_nobody(o->access);
+		rc = 1;
+	}
 	if (rc > 0)
 		x->caller = caller;
 	return rc;
@@ -113,6 +131,8 @@ static int refuse_caller(struct exchange *x, int status)
 		server_count_refused(x->s, REFUSED_REQUESTS);
 		return server_answer_error(x, status, "too many requests at once with this token");
 	}
+	if (status == 403)
+		server_meter_refused(x);
 	return server_answer_error(x, status,
 				   status == 403 ? "this token may not do that"
 						 : "tokens cannot be checked now: try again");
@@ -162,10 +182,14 @@ int server_route_admit(struct exchange *x)
 {
 	x->route = find_route(x);
 	x->rest = x->route ? x->request.path + strlen(x->route->path) : "";
+	bool strange = !x->c->listener->admin && !(x->route && x->route->needs & ACCESS_OPEN);
+	int rc = strange ? server_meter_address(x) : 0;
+	if (rc != 0)
+		return rc;
 	if (server_cors_asks(x))
 		return said(server_cors_answer(x));
 	int status = x->route ? check_caller(x) : 404;
 	bool ok = status == 0 && is_method_taken(x) && !x->route->lacks &&
 		  (strcmp(x->request.method, "POST") != 0 || is_json(x->request.field[HEAD_TYPE]));
-	return ok ? 0 : refuse_by_head(x, status);
+	return ok ? server_meter_request(x) : refuse_by_head(x, status);
 }

@@ -4,6 +4,8 @@
 #include "api/writer.h"
 #include "server/answers.h"
 #include "server/forwarded.h"
+#include "server/meter.h"
+#include "server/models.h"
 #include "server/request.h"
 #include "server/routes.h"
 #include "server/subject.h"
@@ -25,6 +27,7 @@ struct chat {
 	struct api_answer answer;
 	struct buf out;           /* of a stream: events that have not gone out */
 	struct aside_job opening; /* what its opening waits for */
+	struct server_meter meter;
 	struct err err;
 };
 
@@ -68,6 +71,7 @@ static void count_tokens(struct chat *c)
 static int take_piece(struct chat *c, const struct api_piece *piece)
 {
 	count_tokens(c);
+	server_meter_count(&c->meter, c->asked);
 	api_answer_piece(&c->out, &c->answer, piece);
 	bool stream = c->answer.facts.asked->stream;
 	if (api_answer_kept(&c->answer) > PLAIN_BYTES_MAX)
@@ -130,6 +134,12 @@ static int answer_stream(struct chat *c)
 	return rc == CLIENT_GONE ? rc : server_respond_end(c->x);
 }
 
+/* Of a name that is none here there is no policy to ask under. */
+static bool allows(const void *ctx, const char *model, const struct serve_service *s)
+{
+	return s ? server_model_allowed(ctx, s) : access_allows(ctx, model, NULL, NULL);
+}
+
 static void cancel(void *arg) { serve_chat_cancel(arg); }
 
 static void cancel_opening(void *arg) { aside_cancel(arg); }
@@ -153,6 +163,8 @@ static int read_asker(struct chat *c, struct asker *out)
 					 .subject = out->subject[0] ? out->subject : NULL,
 					 .person = x->caller.subject[0] ? x->caller.subject : NULL,
 					 .share = out->share,
+					 .allows = allows,
+					 .allows_ctx = &x->caller,
 					 .facts = &x->facts,
 					 .tokens_most = x->c->shortly ? SERVER_SHORT_TOKENS : 0,
 					 .job = &c->opening,
@@ -178,6 +190,7 @@ static int open_chat(struct chat *c)
 		.model = serve_chat_model(c->asked),
 	};
 	serve_chat_counts(c->asked, &c->answer.prompt_tokens, &c->answer.completion_tokens);
+	server_meter_count(&c->meter, c->asked);
 	api_answer_begin(&c->out, &c->answer);
 	return 0;
 }
@@ -185,7 +198,9 @@ static int open_chat(struct chat *c)
 int server_answer_chat(struct exchange *x)
 {
 	struct chat c = { .x = x };
-	int rc;
+	int rc = server_meter_begin(&c.meter, x);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
 	TRY_OUT(atomic_load(&x->s->stopping) ? err_set(&c.err, ERR_UNAVAILABLE, "shutting down")
 					     : 0);
 	TRY_OUT(open_chat(&c));
@@ -195,8 +210,11 @@ out:
 	if (rc < 0 && rc != CLIENT_GONE && !x->c->answering && !x->c->gone) {
 		rc = hide_ours(&c, rc);
 		struct api_error error = error_of(&c, rc);
+		if (error.status == 403)
+			server_meter_refused(x);
 		rc = server_respond_error(x, &error, NULL);
 	}
+	server_meter_end(&c.meter, c.asked);
 	serve_chat_close(c.asked);
 	api_answer_free(&c.answer);
 	buf_free(&c.out);

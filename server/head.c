@@ -221,6 +221,7 @@ static const struct {
 	[HEAD_HOST] = { "Host", check_host, false },
 	[HEAD_LENGTH] = { "Content-Length", check_length, false },
 	[HEAD_AUTHORIZATION] = { "Authorization", NULL, false },
+	[HEAD_API_KEY] = { "x-api-key", NULL, false },
 	[HEAD_TYPE] = { "Content-Type", NULL, false },
 	[HEAD_ORIGIN] = { "Origin", NULL, false },
 	[HEAD_ASKS_METHOD] = { "Access-Control-Request-Method", NULL, false },

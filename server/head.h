@@ -20,6 +20,7 @@ enum head_field {
 	HEAD_HOST,
 	HEAD_LENGTH,
 	HEAD_AUTHORIZATION,
+	HEAD_API_KEY,
 	HEAD_TYPE,
 	HEAD_ORIGIN,
 	HEAD_ASKS_METHOD, /* these two: of a page's question before its request */

@@ -52,12 +52,18 @@ static int check_reach(const struct server_options *o, const struct listener *l,
 {
 	if (is_loopback(host))
 		return 0;
-	if (!o->known && !(l->tls && o->tls.client_ca))
+	bool certified = l->tls && o->tls.client_ca;
+	if (o->auth == SERVER_AUTH_NONE && !certified)
 		return err_set(
 			e, ERR_DENIED,
 			"listen on %.64s: anyone who reaches it could ask, for neither a token nor a "
 			"client's certificate is asked for: ask for tokens, or listen on 127.0.0.1",
 			host);
+	if (!certified && (!o->access || access_count(o->access, true) == 0))
+		return err_set(e, ERR_DENIED,
+			       "listen on %.64s: there is no token, so nobody could ask: make one "
+			       "first with `hallmark token new --name NAME --role user`",
+			       host);
 	if (!l->tls && !said_plain)
 		return err_set(e, ERR_DENIED,
 			       "listen on %.64s: tokens would travel in the clear: give a TLS "

@@ -6,11 +6,15 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Every question for a caller's models comes here. */
+bool server_model_allowed(const struct access_caller *c, const struct serve_service *s)
+{
+	struct serve_policy p = serve_service_policy(s);
+	return access_allows(c, serve_service_model(s), p.name, p.bundle);
+}
+
 static bool may_use(const struct exchange *x, const struct serve_service *s)
 {
-	(void)x;
-	return s != NULL;
+	return s && server_model_allowed(&x->caller, s);
 }
 
 struct serve_service *server_model_find(const struct exchange *x, const char *name)

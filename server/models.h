@@ -5,6 +5,8 @@
 #include "server/respond.h"
 #include "serve/serve.h"
 
+/* Whether a caller may use it, under the policy that it has now. */
+bool server_model_allowed(const struct access_caller *c, const struct serve_service *s);
 /* The model of that name, or NULL: not here, or not for this caller, which look alike. NULL or "":
  * the one there is for it; NULL where there are several. */
 struct serve_service *server_model_find(const struct exchange *x, const char *name);

@@ -1,4 +1,5 @@
 #include "server/cors.h"
+#include "server/meter.h"
 #include "server/routes.h"
 #include "base/limits.h"
 
@@ -23,6 +24,7 @@ static const struct {
 	{ 414, "URI Too Long" },
 	{ 415, "Unsupported Media Type" },
 	{ 417, "Expectation Failed" },
+	{ 429, "Too Many Requests" },
 	{ 431, "Request Header Fields Too Large" },
 	{ 500, "Internal Server Error" },
 	{ 501, "Not Implemented" },
@@ -110,6 +112,7 @@ static void start(struct exchange *x, const struct response *r)
 	const char *keep = x->request.http10 ? "keep-alive" : NULL;
 	x->answered = r->status;
 	add_head(&x->out, x->s, r, x->keeps ? keep : "close");
+	server_meter_fields(&x->out, &x->quota);
 	server_cors_add(x, &x->out);
 	add_id(x);
 }

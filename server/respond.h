@@ -28,6 +28,7 @@ struct exchange {
 	const struct route *route;   /* NULL: there is none */
 	const char *rest;            /* of the path, after a prefix route */
 	struct access_caller caller; /* an empty id: nobody has to say who they are */
+	struct access_state quota;   /* of it */
 	bool keeps;                  /* the connection is for another request afterwards */
 	struct server_held held;     /* of the body */
 	bool chunked;                /* these three: the writer's */

@@ -53,9 +53,9 @@ static void set_limits(struct server_options *l, const struct server_options *o)
 	l->subject_header = o->subject_header;
 	l->cors = o->cors;
 	l->metrics = o->metrics;
+	l->access = o->access;
+	l->auth = o->auth;
 	l->line_addresses = o->line_addresses;
-	l->known = o->known;
-	l->known_ctx = o->known_ctx;
 	l->alive = o->alive;
 	l->alive_ctx = o->alive_ctx;
 }
@@ -111,6 +111,8 @@ int server_open(struct server **out, struct serve_host *host, const struct serve
 	s->env = o->env ? *o->env : env_system();
 	s->epoll_fd = s->stop_fd = s->end_fd = s->operate_fd = -1;
 	set_limits(&s->limits, o);
+	s->asks = o->auth == SERVER_AUTH_TOKENS || (o->auth == SERVER_AUTH_USUAL && o->access &&
+						    access_count(o->access, false) > 0);
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_mutex_init(&s->tls.lock, NULL);
 	pthread_cond_init(&s->ended, NULL);

@@ -33,6 +33,15 @@ enum server_metrics {
 	SERVER_METRICS_ADMIN,  /* nobody */
 };
 
+/* Whether every request needs a token. Where none is asked for, whoever sends none may do what
+ * access_nobody may; beyond loopback that is refused, unless a client's certificate is asked for.
+ */
+enum server_auth {
+	SERVER_AUTH_USUAL, /* once one was ever made */
+	SERVER_AUTH_TOKENS,
+	SERVER_AUTH_NONE,
+};
+
 struct server_options {
 	struct server_listener listener[SERVER_LISTENERS_MAX];
 	unsigned listeners; /* 0: one, at 127.0.0.1:8080 */
@@ -81,16 +90,15 @@ struct server_options {
 	const struct net *net; /* borrowed until server_close; NULL: the system's */
 	const struct env *env; /* borrowed until server_close; NULL: the system's */
 
-	/* Asked with the SHA-256 of the token of each request: 1 and *out, 0 for one that nobody
-	 * holds (401), or an ERR_* code (its status). Any thread; tokens may come and go while
-	 * serving. NULL: no token is asked for, and whoever asks is access_nobody. */
-	int (*known)(void *ctx, const struct digest *token, struct access_caller *out);
-	void *known_ctx;
-
 	/* Called about each 100 ms by the thread that takes connections, so that it is known to live;
 	 * stopping: running answers are being waited for. NULL: nobody wants to know. */
 	void (*alive)(void *ctx, bool stopping);
 	void *alive_ctx;
+
+	/* Tokens, their limits, and what is counted; borrowed until server_close. NULL: there are
+	 * none, and nothing is counted. */
+	struct access *access;
+	enum server_auth auth;
 };
 
 /* Bind and listen; nothing is answered before server_run. The host is borrowed until

@@ -67,6 +67,7 @@ struct server {
 		limits; /* with defaults filled in; listener, tls, net, env are not used */
 	struct listener listener[SERVER_LISTENERS_MAX];
 	unsigned listeners;
+	bool asks; /* every request needs a token */
 	struct server_tls tls;
 	int epoll_fd;
 	int stop_fd, end_fd;  /* event counters: a stop was asked for; the workers are to end */

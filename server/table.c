@@ -467,7 +467,7 @@ static bool has_place(struct connection *c, bool is_token)
 	bool light = is_light(c);
 	if (s->requests >= s->limits.requests_max + (light ? SERVER_LIGHT : 0))
 		return false;
-	return light || (s->limits.known && !is_token) || has_share(c);
+	return light || (s->asks && !is_token) || has_share(c);
 }
 
 /* With the lock held. */

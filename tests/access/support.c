@@ -43,7 +43,7 @@ void make_token(struct place *p, struct access_grant *g, char secret[ACCESS_SECR
 	struct err e = { 0 };
 	access_secret_draw(&p->env, g, secret);
 	if (!g->name[0])
-		snprintf(g->name, sizeof g->name, "n%s", g->id + 4);
+		snprintf(g->name, sizeof g->name, "n%.20s", g->id + 4);
 	if (!g->roles[0])
 		strcpy(g->roles, "user");
 	g->made_us = p->now_us;

@@ -12,7 +12,7 @@ Test(access, a_token_made_or_revoked_elsewhere_counts_from_the_next_question)
 	struct err e = { 0 };
 	place_open(&p);
 	cr_expect_null(who(&p, "hm_nobody").token);
-	cr_expect_eq(access_count(p.a), 0);
+	cr_expect_eq(access_count(p.a, true), 0);
 	make_token(&p, &g, secret);
 	struct access_caller c = who(&p, secret);
 	cr_assert_not_null(c.token);
@@ -27,7 +27,8 @@ Test(access, a_token_made_or_revoked_elsewhere_counts_from_the_next_question)
 	atomic_fetch_add(&p.changes, 1);
 	cr_expect_null(who(&p, secret).token);
 	cr_expect_not_null(who(&p, other).token);
-	cr_expect_eq(access_count(p.a), 1);
+	cr_expect_eq(access_count(p.a, true), 1);
+	cr_expect_eq(access_count(p.a, false), 2, "also those that were revoked");
 	place_again(&p);
 	cr_expect_null(who(&p, secret).token);
 	cr_expect_not_null(who(&p, other).token);
@@ -76,7 +77,7 @@ Test(access, expired_is_as_unknown)
 	cr_expect_not_null(who(&p, secret).token);
 	p.now_us = g.expires_us;
 	cr_expect_null(who(&p, secret).token);
-	cr_expect_eq(access_count(p.a), 0);
+	cr_expect_eq(access_count(p.a, true), 0);
 	place_close(&p);
 }
 
@@ -365,7 +366,7 @@ Test(access, a_file_of_tokens_is_read_whole_or_refused_with_its_line)
 	cr_expect_eq(access_find(a, secret, strlen(secret), &c, &e), 1);
 	cr_expect_eq(c.permissions, ACCESS_INFER | ACCESS_RECEIPTS_ALL);
 	cr_expect_eq(strncmp(c.id, "tok_", 4), 0);
-	cr_expect_eq(access_count(a), 2);
+	cr_expect_eq(access_count(a, true), 2);
 	access_close(a);
 	static const char *const bad[] = {
 		"ci user\n", "ci user short\n", "ci root 0123456789012345678901234567890123456789\n",

@@ -54,18 +54,24 @@ Test(serve_host, finds_services_by_name)
 
 Test(serve_host, gives_two_services_two_names) { add("m", ERR_CONFLICT); }
 
-static bool only(const void *ctx, const char *model) { return strcmp(ctx, model) == 0; }
-
-Test(serve_host, hides_models_that_a_caller_may_not_use)
+static bool only(const void *ctx, const char *model, const struct serve_service *s)
 {
-	struct err e = { 0 };
+	cr_expect_eq(s, serve_host_find(at.host, model));
+	return strcmp(ctx, model) == 0;
+}
+
+Test(serve_host, tells_nobody_of_models_that_they_may_not_use)
+{
+	struct err e = { 0 }, other = { 0 };
 	struct serve_caller by = { .allows = only, .allows_ctx = "second" };
 	cr_expect_eq(ask("second", &by, &e), 0, "%s", e.text);
-	cr_expect_eq(ask("m", &by, &e), ERR_NOTFOUND);
-	cr_expect_str_eq(e.text, "no model \"m\" here; this server has \"second\"");
-	by.allows_ctx = "none";
-	cr_expect_eq(ask("second", &by, &e), ERR_NOTFOUND);
-	cr_expect_str_eq(e.text, "no model \"second\" here; this server has none for you");
+	cr_expect_eq(ask("m", &by, &e), ERR_DENIED);
+	cr_expect_eq(ask("x", &by, &other), ERR_DENIED, "one that is not here looks the same");
+	cr_expect_str_eq(e.text, "this token may not ask the model \"m\"");
+	cr_expect_str_eq(other.text, "this token may not ask the model \"x\"");
+	by.allows_ctx = "third";
+	cr_expect_eq(ask("third", &by, &e), ERR_NOTFOUND);
+	cr_expect_str_eq(e.text, "no model \"third\" here; this server has none for you");
 }
 
 Test(serve_host, is_ready_while_any_service_is)

@@ -1,5 +1,6 @@
 /* The engine as an answerer, and its recorded answers run again. */
 #include "base/build.h"
+#include "serve/replay.h"
 #include "serve/engine_answer.h"
 #include "tests/audit/by_hand.h"
 #include "tests/serve/support.h"

@@ -175,12 +175,14 @@ static int refusal(const char *body, struct err *e)
 int serve_chat_open(struct serve_chat **out, struct serve_host *h, enum api_shape shape,
 		    const void *body, size_t len, const struct serve_caller *by, struct err *e)
 {
-	(void)h, (void)shape;
+	(void)shape;
 	char *text = len ? strndup(body, len) : strdup("");
 	int r = refusal(text, e);
 	pthread_mutex_lock(&share_lock);
 	snprintf(share, sizeof share, "%s", by->handle ? by->handle : by->share);
 	pthread_mutex_unlock(&share_lock);
+	if (by->allows && !by->allows(by->allows_ctx, "m", serve_host_at(h, 0)))
+		r = err_set(e, ERR_DENIED, "not this model");
 	if (r == 0 && by->tokens_most && !strstr(text, "\"max_tokens\":5"))
 		r = err_set(e, ERR_UNAVAILABLE, "only short ones");
 	if (r == 0) {
@@ -386,6 +388,12 @@ int serve_host_beside(struct serve_host *h, struct aside_job *job, const char *c
 }
 
 uint32_t serve_service_context(const struct serve_service *s) { return s ? 512 : 0; }
+
+struct serve_policy serve_service_policy(const struct serve_service *s)
+{
+	(void)s;
+	return (struct serve_policy){ .name = "p", .bundle = "sha256:00" };
+}
 
 const struct digest *serve_service_root(const struct serve_service *s)
 {

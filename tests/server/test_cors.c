@@ -76,15 +76,9 @@ Test(server_cors, what_is_not_listed_gets_no_header)
 	stop(&r);
 }
 
-static int known_nobody(void *ctx, const struct digest *token, struct access_caller *out)
-{
-	(void)ctx, (void)token, (void)out;
-	return 0;
-}
-
 Test(server_cors, any_origin_is_a_star_and_a_question_needs_no_token)
 {
-	struct running r = start((struct server_options){ .cors = "*", .known = known_nobody });
+	struct running r = start((struct server_options){ .cors = "*", .auth = SERVER_AUTH_TOKENS });
 	expect(&r, CHAT, ORIGIN ASKS, NULL, 204, "Access-Control-Allow-Origin: *\r\n", "Vary");
 	expect(&r, "GET /v1/models", ORIGIN, NULL, 401, "Access-Control-Allow-Origin: *\r\n", "Credentials");
 	stop(&r);

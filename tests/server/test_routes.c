@@ -1,43 +1,27 @@
 #include "server/routes.h"
 #include "tests/server/talk.h"
+#include "tests/server/tokens.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* Who holds which token, while the server asks. */
-struct tokens {
-	const char *_Atomic name[2];
-	atomic_int fails;
-};
-
-static int find_token(void *ctx, const struct digest *token, struct access_caller *out)
-{
-	struct tokens *t = ctx;
-	if (atomic_load(&t->fails))
-		return atomic_load(&t->fails);
-	for (size_t i = 0; i < 2; i++) {
-		const char *name = t->name[i];
-		struct digest d = digest_of(name ? name : "", name ? strlen(name) : 0);
-		if (name && memcmp(&d, token, sizeof d) == 0) {
-			*out = access_nobody(NULL);
-			snprintf(out->handle, sizeof out->handle, "token:%s", name);
-			snprintf(out->id, sizeof out->id, "tok_%016zx", i);
-			return 1;
-		}
-	}
-	return 0;
-}
-
 static struct running start_with(struct tokens *t)
 {
-	return start((struct server_options){ .known = find_token, .known_ctx = t });
+	return start((struct server_options){ .access = t->access, .auth = SERVER_AUTH_TOKENS });
 }
 
 Test(server_routes, tokens_guard_every_route_but_health)
 {
-	struct tokens t = { .name = { "other", "sesame" } };
+	struct tokens t;
+	struct made good;
+	char half[160], both[260];
+	open_tokens(&t);
 	struct running r = start_with(&t);
+	make_token(&t, (struct access_grant){ .roles = "user" }, &good);
+	snprintf(half, sizeof half, "%.40s\r\n", good.field);
+	snprintf(both, sizeof both, "%sx-api-key: other\r\n", good.field);
 	expect_status(ask(r.port, "GET /health", "", NULL), 200);
 	expect_status(ask(r.port, "GET /nothing", "", NULL), 404);
 	static const struct {
@@ -50,48 +34,98 @@ Test(server_routes, tokens_guard_every_route_but_health)
 		{ "POST /v1/messages/count_tokens", "{}", 200 },
 		{ "DELETE /v1/models", NULL, 405 },
 	};
-	static const char *const bad[] = {
-		"", "Authorization: Bearer \r\n", "Authorization: Bearer sesam\r\n",
-		"Authorization: Bearer sesame2\r\n", "Authorization: Basic sesame\r\n", "Authorization: Bearer\r\n",
+	const char *const bad[] = {
+		"", "Authorization: Bearer \r\n", half, "Authorization: Bearer sesame2\r\n",
+		"Authorization: Basic sesame\r\n", "Authorization: Bearer\r\n", "x-api-key: \r\n",
+		"x-api-key: sesame\r\n", both,
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		for (size_t k = 0; k < sizeof bad / sizeof *bad; k++)
 			expect_status(ask(r.port, rows[i].line, bad[k], rows[i].body), 401);
-		expect_status(ask(r.port, rows[i].line, "Authorization: bearer sesame\r\n", rows[i].body),
-			      rows[i].good);
+		memcpy(good.field, "authorization: bearer", 21);
+		expect_status(ask(r.port, rows[i].line, good.field, rows[i].body), rows[i].good);
+		expect_status(ask(r.port, rows[i].line, good.key, rows[i].body), rows[i].good);
 	}
 	stop(&r);
+	close_tokens(&t);
 }
 
 Test(server_routes, a_token_made_or_revoked_counts_from_the_next_request_on)
 {
-	static const char raw[] = "GET /v1/models HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer sesame\r\n\r\n";
-	struct tokens t = { 0 };
+	struct tokens t;
+	struct made made;
+	char raw[300];
+	open_tokens(&t);
 	struct running r = start_with(&t);
 	expect_status(ask(r.port, "GET /v1/models", "Authorization: Bearer sesame\r\n", NULL), 401);
-	t.name[0] = "sesame";
+	make_token(&t, (struct access_grant){ .roles = "user" }, &made);
+	snprintf(raw, sizeof raw, "GET /v1/models HTTP/1.1\r\nHost: a\r\n%s\r\n", made.field);
 	int fd = dial(r.port);
 	for (int i = 0; i < 3; i++) {
 		say(fd, raw);
 		struct buf b = get_one(fd, false);
 		cr_expect_eq(status(&b), i == 2 ? 401 : 200, "%s", b.bytes);
 		buf_free(&b);
-		if (i == 1)
-			t.name[0] = NULL; /* on a connection that was good so far */
+		if (i == 1) { /* on a connection that was good so far */
+			cr_assert_eq(access_token_revoke(t.store, made.grant.id, 5, true, NULL), 0);
+			atomic_fetch_add(&t.changes, 1);
+		}
 	}
 	cr_expect(is_closed(fd));
 	close(fd);
-	atomic_store(&t.fails, ERR_UNAVAILABLE);
-	expect_status(ask(r.port, "GET /v1/models", "Authorization: Bearer sesame\r\n", NULL), 503);
-	atomic_store(&t.fails, ERR_IO);
-	expect_status(ask(r.port, "GET /v1/models", "Authorization: Bearer sesame\r\n", NULL), 500);
-	expect_status(ask(r.port, "GET /health", "Authorization: Bearer sesame\r\n", NULL), 200);
 	stop(&r);
+	close_tokens(&t);
+}
+
+/* Every row of the table, each with every method and with the tokens of all roles. */
+Test(server_routes, every_route_is_401_without_a_token_403_with_another_role_and_405_else)
+{
+	static const char *const roles[] = { "user", "auditor", "monitor", "operator" };
+	static const char *const methods[] = { "GET", "POST", "DELETE", "HEAD" };
+	struct tokens t;
+	struct made made[4];
+	open_tokens(&t);
+	struct running r = start_with(&t);
+	for (size_t i = 0; i < 4; i++) {
+		struct access_grant g = { .roles = "" };
+		strcpy(g.roles, roles[i]);
+		make_token(&t, g, &made[i]);
+	}
+	const struct route *route;
+	for (size_t n = 0; (route = server_route_at(n)) != NULL; n++) {
+		if (route->place == ROUTE_ADMIN || route->needs & ACCESS_OPEN)
+			continue;
+		for (size_t m = 0; m < 4; m++) {
+			char line[200];
+			bool taken = strcmp(methods[m], route->method) == 0 ||
+				     (strcmp(methods[m], "HEAD") == 0 && strcmp(route->method, "GET") == 0);
+			const char *body = strcmp(methods[m], "POST") == 0 ? "{}" : NULL;
+			snprintf(line, sizeof line, "%s %s%s", methods[m], route->path,
+				 route->is_prefix ? "x" : "");
+			expect_status(ask(r.port, line, "", body), 401);
+			for (size_t i = 0; i < 4; i++) {
+				unsigned may;
+				cr_assert_eq(access_roles_read(roles[i], &may, NULL), 0);
+				struct buf b = ask(r.port, line, made[i].field, body);
+				if (!(may & route->needs))
+					cr_expect_eq(status(&b), 403, "%s %s: %s", roles[i], line, b.bytes);
+				else if (!taken)
+					cr_expect_eq(status(&b), 405, "%s %s: %s", roles[i], line, b.bytes);
+				else
+					cr_expect(status(&b) != 401 && status(&b) != 403 && status(&b) != 405,
+						  "%s %s: %s", roles[i], line, b.bytes);
+				buf_free(&b);
+			}
+		}
+	}
+	stop(&r);
+	close_tokens(&t);
 }
 
 Test(server_routes, what_is_not_listed_is_404_and_what_needs_a_token_is_401_without)
 {
-	struct tokens t = { 0 };
+	struct tokens t;
+	open_tokens(&t);
 	struct running r = start_with(&t);
 	const struct route *route;
 	size_t n = 0, open = 0;
@@ -113,12 +147,15 @@ Test(server_routes, what_is_not_listed_is_404_and_what_needs_a_token_is_401_with
 	}
 	cr_expect(n >= 4 && open == 2, "only /health and /ready are open");
 	stop(&r);
+	close_tokens(&t);
 }
 
 Test(server_routes, what_a_route_needs_decides)
 {
-	static const struct access_caller user = { .permissions = ACCESS_INFER, .scopes = ACCESS_CHAT },
-					  monitor = { .permissions = ACCESS_METRICS };
+	static const struct access_caller user = { .id = "tok_u", .permissions = ACCESS_INFER,
+						 .scopes = ACCESS_CHAT },
+					  monitor = { .id = "tok_m", .permissions = ACCESS_METRICS },
+					  nobody = { .permissions = ACCESS_INFER, .scopes = ACCESS_CHAT };
 	static const struct {
 		unsigned needs, scope;
 		const struct access_caller *caller;
@@ -133,6 +170,8 @@ Test(server_routes, what_a_route_needs_decides)
 		{ ACCESS_INFER, ACCESS_MESSAGES, &user, 403 },
 		{ ACCESS_INFER | ACCESS_METRICS, 0, &monitor, 0 },
 		{ ACCESS_OPERATE, 0, &monitor, 403 },
+		{ ACCESS_INFER, ACCESS_CHAT, &nobody, 0 },
+		{ ACCESS_METRICS, 0, &nobody, 401 }, /* a token would do */
 		{ 0, 0, &user, 403 }, /* a row that says nothing lets nobody in */
 		{ 0, 0, NULL, 401 },
 	};
@@ -170,8 +209,11 @@ static int ask_in_two(uint16_t port, const char *token, const char *body)
 Test(server_routes, places_are_shared_out_by_token_and_not_by_the_address_behind_which_all_are)
 {
 	static const char slow[] = SAY("pieces=1 first=1500"), brief[] = "{\"max_tokens\":5," MESSAGE("hi");
-	struct tokens t = { .name = { "other", "sesame" } };
-	struct running r = start((struct server_options){ .known = find_token, .known_ctx = &t, .requests_max = 8 });
+	struct tokens t;
+	open_tokens(&t);
+	put_token(&t, "sesame", "user");
+	put_token(&t, "other", "user");
+	struct running r = start((struct server_options){ .access = t.access, .requests_max = 8 });
 	int fd[9], before = atomic_load(&fake_counts.opened);
 	for (int i = 0; i < 6; i++)
 		fd[i] = i % 2 ? ask_slowly(r.port, "sesame", slow) : ask_in_two(r.port, "sesame", slow);
@@ -189,4 +231,148 @@ Test(server_routes, places_are_shared_out_by_token_and_not_by_the_address_behind
 	for (int i = 0; i < 9; i++)
 		close(fd[i]);
 	stop(&r);
+	close_tokens(&t);
+}
+
+Test(server_routes, limits_answer_429_and_say_when_to_ask_again)
+{
+	struct tokens t;
+	struct made two, none, gone;
+	open_tokens(&t);
+	struct running r = start_with(&t);
+	make_token(&t, (struct access_grant){ .roles = "user", .limits.requests_per_minute = 2 }, &two);
+	make_token(&t, (struct access_grant){ .roles = "user", .limits.tokens_per_minute = 1 }, &none);
+	make_token(&t, (struct access_grant){ .roles = "user", .limits.budget = 8 }, &gone);
+	for (int i = 0; i < 3; i++) {
+		struct buf b = ask(r.port, "GET /v1/models", two.field, NULL);
+		cr_expect_eq(status(&b), i < 2 ? 200 : 429, "%s", b.bytes);
+		cr_expect(strstr(b.bytes, "x-ratelimit-limit-requests: 2\r\n"), "%s", b.bytes);
+		cr_expect(strstr(b.bytes, i == 0 ? "x-ratelimit-remaining-requests: 1\r\n"
+						 : "x-ratelimit-remaining-requests: 0\r\n"), "%s", b.bytes);
+		cr_expect_eq(count(&b, "Retry-After: 30\r\n") + count(&b, "Retry-After: 29\r\n"), i == 2, "%s",
+			     b.bytes);
+		cr_expect_eq(count(&b, "\"code\":\"rate_limit_exceeded\""), i == 2, "%s", b.bytes);
+		buf_free(&b);
+	}
+	/* an answer has 8 tokens: 5 of the prompt, 3 drawn */
+	for (int i = 0; i < 2; i++) {
+		expect_status(ask(r.port, "POST /v1/chat/completions", none.field, SAY("hi")), i ? 429 : 200);
+		expect_status(ask(r.port, "POST /v1/chat/completions", gone.field, STREAM("hi")), i ? 429 : 200);
+	}
+	expect_status(ask(r.port, "GET /v1/models", gone.field, NULL), 200); /* draws nothing */
+	stop(&r);
+	close_tokens(&t);
+}
+
+Test(server_routes, answers_at_once_are_counted_and_a_stream_that_is_cut_short_gives_its_place_back)
+{
+	struct tokens t;
+	struct made one;
+	char raw[600];
+	static const char body[] = STREAM("pieces=1000 pause=20");
+	open_tokens(&t);
+	struct running r = start_with(&t);
+	make_token(&t, (struct access_grant){ .roles = "user", .limits.streams = 1 }, &one);
+	int opened = atomic_load(&fake_counts.opened), aborted = atomic_load(&fake_counts.aborted);
+	int fd = dial(r.port);
+	snprintf(raw, sizeof raw, POST "%sContent-Length: %zu\r\n\r\n%s", one.field, strlen(body), body);
+	say(fd, raw);
+	wait_for(&fake_counts.opened, opened + 1);
+	expect_status(ask(r.port, "POST /v1/chat/completions", one.field, SAY("hi")), 429);
+	close(fd);
+	wait_for(&fake_counts.aborted, aborted + 1);
+	int last = 0;
+	for (int i = 0; i < 100 && last != 200; i++) { /* the place comes back after the record */
+		struct buf b = ask(r.port, "POST /v1/chat/completions", one.field, SAY("hi"));
+		last = status(&b);
+		buf_free(&b);
+	}
+	cr_expect_eq(last, 200);
+	stop(&r);
+	access_close(t.access);
+	t.access = NULL;
+	json_t *report;
+	cr_assert_eq(access_usage_list(t.store, 0, INT64_MAX / 2, &report, NULL), 0);
+	json_int_t refused = 0, requests = 0, drawn = 0;
+	size_t i;
+	json_t *row;
+	json_array_foreach(json_object_get(report, "usage"), i, row) {
+		refused += json_integer_value(json_object_get(row, "refused"));
+		requests += json_integer_value(json_object_get(row, "requests"));
+		drawn += json_integer_value(json_object_get(row, "completion_tokens"));
+	}
+	cr_expect(refused >= 1 && requests == 2, "%lld %lld", (long long)refused, (long long)requests);
+	cr_expect(drawn >= 4, "3 of the whole answer, and those of the other: %lld", (long long)drawn);
+	json_decref(report);
+	close_tokens(&t);
+}
+
+Test(server_routes, scopes_models_and_policies_bind)
+{
+	struct tokens t;
+	struct made made;
+	static const struct {
+		struct access_grant grant;
+		int status, models;
+	} rows[] = {
+		{ { .roles = "user" }, 200, 1 },
+		{ { .roles = "user", .scopes = "messages,tokenize" }, 403, 1 },
+		{ { .roles = "user", .models = "x,m" }, 200, 1 },
+		{ { .roles = "user", .models = "x" }, 403, 0 },
+		{ { .roles = "user", .policy = "p" }, 200, 1 },
+		{ { .roles = "user", .policy = "q" }, 403, 0 },
+		{ { .roles = "auditor" }, 403, 0 },
+	};
+	open_tokens(&t);
+	struct running r = start_with(&t);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		make_token(&t, rows[i].grant, &made);
+		struct buf b = ask(r.port, "POST /v1/chat/completions", made.field, SAY("hi"));
+		cr_expect_eq(status(&b), rows[i].status, "%zu: %s", i, b.bytes);
+		buf_free(&b);
+		b = ask(r.port, "GET /v1/models", made.field, NULL);
+		cr_expect_eq(count(&b, "\"id\":\"m\""), rows[i].models, "%zu: %s", i, b.bytes);
+		buf_free(&b);
+	}
+	stop(&r);
+	close_tokens(&t);
+}
+
+Test(server_routes, without_being_asked_nobody_may_infer_and_a_token_still_counts)
+{
+	struct tokens t;
+	struct made monitor;
+	open_tokens(&t);
+	make_token(&t, (struct access_grant){ .roles = "monitor" }, &monitor);
+	struct running r = start((struct server_options){ .access = t.access, .auth = SERVER_AUTH_NONE });
+	expect_status(chat(r.port, SAY("hi")), 200);
+	expect_status(ask(r.port, "GET /v1/models", "Authorization: Bearer unused\r\n", NULL), 200);
+	expect_status(ask(r.port, "GET /v1/models", monitor.field, NULL), 403);
+	stop(&r);
+	r = start((struct server_options){ .access = t.access }); /* one was made */
+	expect_status(ask(r.port, "GET /v1/models", "", NULL), 401);
+	stop(&r);
+	close_tokens(&t);
+}
+
+Test(server_routes, strangers_are_let_in_by_tokens_alone)
+{
+	struct tokens t;
+	struct made made;
+	struct err e = { 0 };
+	struct server *s;
+	open_tokens(&t);
+	struct server_options o = { .listener = { { "http://0.0.0.0:0", false } },
+				    .listeners = 1, .access = t.access };
+	cr_expect_eq(server_open(&s, NULL, &o, &e), ERR_DENIED);
+	cr_expect(strstr(e.text, "token new"), "%s", e.text);
+	o.auth = SERVER_AUTH_TOKENS;
+	cr_expect_eq(server_open(&s, NULL, &o, &e), ERR_DENIED);
+	make_token(&t, (struct access_grant){ .roles = "user" }, &made);
+	o.auth = SERVER_AUTH_NONE;
+	cr_expect_eq(server_open(&s, NULL, &o, &e), ERR_DENIED);
+	o.auth = SERVER_AUTH_USUAL;
+	cr_assert_eq(server_open(&s, NULL, &o, &e), 0, "%s", e.text);
+	server_close(s);
+	close_tokens(&t);
 }

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "tests/base/temp.h"
 #include "tests/server/talk.h"
+#include "tests/server/tokens.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,27 +14,22 @@
 
 /* ---- who may look ---- */
 
-static int find_monitor(void *ctx, const struct digest *token, struct access_caller *out)
-{
-	const char *const name[] = { "monitor", "user", "operator" };
-	const unsigned may[] = { ACCESS_METRICS, ACCESS_INFER, ACCESS_OPERATE | ACCESS_METRICS };
-	(void)ctx;
-	for (size_t i = 0; i < 3; i++) {
-		struct digest d = digest_of(name[i], strlen(name[i]));
-		if (memcmp(&d, token, sizeof d) != 0)
-			continue;
-		*out = access_nobody(NULL);
-		out->permissions = may[i];
-		snprintf(out->id, sizeof out->id, "tok_%s", name[i]);
-		return 1;
-	}
-	return 0;
-}
+static struct tokens watchers;
 
 static struct running start_watched(enum server_metrics metrics, const char *lines)
 {
+	open_tokens(&watchers);
+	put_token(&watchers, "monitor", "monitor");
+	put_token(&watchers, "user", "user");
+	put_token(&watchers, "operator", "operator");
 	return start((struct server_options){
-		.known = find_monitor, .metrics = metrics, .request_log = lines });
+		.access = watchers.access, .metrics = metrics, .request_log = lines });
+}
+
+static void stop_watched(struct running *r)
+{
+	stop(r);
+	close_tokens(&watchers);
 }
 
 #define AS(name) "Authorization: Bearer " name "\r\n"
@@ -53,18 +49,18 @@ Test(server_watch, metrics_are_for_whom_the_option_says)
 		expect_status(ask(r.port, "GET /metrics", "", NULL), rows[i].nobody);
 		expect_status(ask(r.port, "GET /metrics", AS("user"), NULL), rows[i].user);
 		expect_status(ask(r.port, "GET /metrics", AS("monitor"), NULL), rows[i].monitor);
-		stop(&r);
+		stop_watched(&r);
 	}
 }
 
 Test(server_watch, without_tokens_nobody_scrapes_but_where_it_is_open)
 {
 	struct running r = start((struct server_options){ 0 });
-	expect_status(ask(r.port, "GET /metrics", "", NULL), 403);
-	stop(&r);
+	expect_status(ask(r.port, "GET /metrics", "", NULL), 401);
+	stop_watched(&r);
 	r = start((struct server_options){ .metrics = SERVER_METRICS_OPEN });
 	expect_status(ask(r.port, "GET /metrics", "", NULL), 200);
-	stop(&r);
+	stop_watched(&r);
 }
 
 Test(server_watch, details_of_readiness_are_for_monitors_and_operators)
@@ -84,7 +80,7 @@ Test(server_watch, details_of_readiness_are_for_monitors_and_operators)
 		buf_free(&b);
 	}
 	atomic_store(&fake_counts.unready, 0);
-	stop(&r);
+	stop_watched(&r);
 }
 
 /* ---- what is counted ---- */
@@ -132,7 +128,7 @@ Test(server_watch, requests_are_counted_by_route_and_status)
 	cr_expect_gt(sample(r.port, "hallmark_sent_bytes_total"), 1000);
 	cr_expect_gt(sample(r.port, "process_resident_memory_bytes"), 1e6);
 	cr_expect_gt(sample(r.port, "process_open_fds"), 3);
-	stop(&r);
+	stop_watched(&r);
 }
 
 Test(server_watch, a_client_that_went_away_is_counted_without_an_answer)
@@ -147,7 +143,7 @@ Test(server_watch, a_client_that_went_away_is_counted_without_an_answer)
 	close(fd);
 	usleep(300000);
 	cr_expect_eq(sample(r.port, REQUESTS("/v1/chat/completions", "POST", "chat", "none")), 1);
-	stop(&r);
+	stop_watched(&r);
 }
 
 Test(server_watch, openmetrics_comes_with_its_type_and_end)
@@ -161,7 +157,7 @@ Test(server_watch, openmetrics_comes_with_its_type_and_end)
 	cr_expect_eq(count(&b, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"), 1);
 	cr_expect_eq(count(&b, "# EOF"), 0);
 	buf_free(&b);
-	stop(&r);
+	stop_watched(&r);
 }
 
 /* ---- lines ---- */
@@ -219,7 +215,7 @@ Test(server_watch, every_request_has_a_line_and_no_client_writes_one)
 	expect_status(ask(r.port, "GET /v1/models", AS("none"), NULL), 401);
 	struct buf b = talk(r.port, "GET /\x01 HTTP/1.1\r\n\r\n", 19, SHUT);
 	buf_free(&b);
-	stop(&r);
+	stop_watched(&r);
 	read_lines(&lines);
 	cr_assert_eq(json_array_size(lines), 6);
 	size_t i = with(lines, "client_request", "their-7");
@@ -257,7 +253,7 @@ Test(server_watch, an_answer_is_called_as_its_line_is)
 	struct buf b = ask(r.port, "GET /health", "", NULL);
 	const char *id = strstr(b.bytes, "X-Request-Id: req_");
 	cr_assert(id, "%s", b.bytes);
-	stop(&r);
+	stop_watched(&r);
 	read_lines(&lines);
 	cr_expect_eq(strncmp(id + 14, text_in(lines, 0, "request"), 28), 0);
 	json_decref(lines);
@@ -277,7 +273,7 @@ Test(server_watch, refused_requests_do_not_fill_the_disk)
 	for (int i = 0; i < 3; i++)
 		expect_status(ask(r.port, "GET /health", "", NULL), 200);
 	double left_out = sample(r.port, "hallmark_request_lines_total{result=\"refused\"}");
-	stop(&r);
+	stop_watched(&r);
 	read_lines(&lines);
 	size_t refused = 0, good = 0, said = 0;
 	for (size_t i = 0; i < json_array_size(lines); i++) {
