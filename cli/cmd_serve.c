@@ -10,14 +10,37 @@
 
 #define FILES_WANTED 20000
 
-static struct server *volatile running; /* for the signal handler alone */
+/* For the signal handlers alone. */
+static struct server *volatile running;
+static volatile sig_atomic_t ended, reload_early;
 
-static void on_signal(int number)
+/* The second is meant: what runs is not waited for. */
+static void on_end(int number)
+{
+	struct server *s = running;
+	(void)number;
+	if (s && ended)
+		server_stop_now(s);
+	else if (s)
+		server_stop(s);
+	ended = 1;
+}
+
+/* While models are loaded it is remembered. */
+static void on_reload(int number)
 {
 	struct server *s = running;
 	(void)number;
 	if (s)
-		server_stop(s);
+		server_reload(s);
+	else
+		reload_early = 1;
+}
+
+static void handle(int number, void (*handler)(int))
+{
+	struct sigaction act = { .sa_handler = handler };
+	sigaction(number, &act, NULL);
 }
 
 static void say_what(const struct serve_host *h, const struct server *server)
@@ -104,6 +127,29 @@ static int read_auth(struct cli *c, enum server_auth *out)
 	return err_set(&c->err, ERR_USAGE, "--auth %.40s: expected tokens or none", v);
 }
 
+/* A number of at most `most`. */
+static int bounded(struct cli *c, const char *name, uint64_t most, uint32_t *out)
+{
+	uint64_t n = 0;
+	TRY(cli_number(c, name, &n));
+	if (n > most)
+		return err_set(&c->err, ERR_USAGE, "--%s %llu: at most %llu", name,
+			       (unsigned long long)n, (unsigned long long)most);
+	*out = (uint32_t)n;
+	return 0;
+}
+
+static int read_drain(struct cli *c, struct server_options *o)
+{
+	uint32_t seconds = 0;
+	TRY(bounded(c, "drain-timeout", 86400, &seconds));
+	o->watch = cli_has(c, "watch");
+	o->drain_ms = seconds * 1000;
+	if (cli_has(c, "drain-timeout") && !seconds)
+		o->drain_ms = 1; /* 0 is the default's */
+	return 0;
+}
+
 static int serve_with(struct cli *c, struct flow *f, struct serve_host *h, struct access *access)
 {
 	struct server_options o = { .env = &c->env,
@@ -122,13 +168,15 @@ static int serve_with(struct cli *c, struct flow *f, struct serve_host *h, struc
 	raise_files();
 	TRY(read_where(c, f, &where, &o));
 	TRY(read_watch(c, &o));
+	TRY(read_drain(c, &o));
 	cli_notify_open(&notify, c, h);
 	o.alive_ctx = &notify;
 	TRY(server_open(&s, h, &o, &c->err));
 	running = s;
-	struct sigaction act = { .sa_handler = on_signal };
-	sigaction(SIGINT, &act, NULL);
-	sigaction(SIGTERM, &act, NULL);
+	handle(SIGINT, on_end);
+	handle(SIGTERM, on_end);
+	if (reload_early)
+		server_reload(s);
 	say_what(h, s);
 	int rc = server_run(s, &c->err);
 	running = NULL;
@@ -146,18 +194,6 @@ static int serve(struct cli *c, struct flow *f, struct serve_host *h)
 	int rc = serve_with(c, f, h, access);
 	access_close(access);
 	return rc;
-}
-
-/* A number of at most `most`. */
-static int bounded(struct cli *c, const char *name, uint64_t most, uint32_t *out)
-{
-	uint64_t n = 0;
-	TRY(cli_number(c, name, &n));
-	if (n > most)
-		return err_set(&c->err, ERR_USAGE, "--%s %llu: at most %llu", name,
-			       (unsigned long long)n, (unsigned long long)most);
-	*out = (uint32_t)n;
-	return 0;
 }
 
 int cli_compute(struct cli *c, struct serve_options *out)
@@ -205,6 +241,7 @@ int cmd_serve(struct cli *c)
 	TRY(bounded(c, "context", UINT32_MAX, &o.context_max));
 	TRY(bounded(c, "request-timeout", 86400, &o.timeout_s));
 	c->alone = true;
+	handle(SIGHUP, on_reload);
 	TRY(cli_open(c, false, &f));
 	open_door(c, f);
 	int rc = serve_host_open(&h, f, &c->err);

@@ -69,15 +69,15 @@ int serve_host_begin(struct serve_host *h, const struct serve_operation *op,
 void serve_host_cut(struct serve_doing *d);
 /* d is done with. report may be NULL. */
 int serve_host_end(struct serve_doing *d, json_t **report, struct err *e) MUST_USE;
-/* Read the policies' files again, and put in force what has changed, for chats that begin from then
- * on: of all models or, where one may not be, of none. Refused is what cannot be read, fails its
- * own tests where it enforces, has a lower version than the last of its name that was logged, or
- * changes while it is read. by: "signal", "watch" or "operator"; goes into the records: "replace"
- * before it takes force, "refuse" with the reason. Report: {ok, by, at_us, took_us, reason,
- * policies [{model, file, result: "replaced", "unchanged", "refused" or "none", digest, name,
- * version, was, reason}]}; *report is made on failure too, where there is memory. ERR_DENIED:
- * refused as a policy; else why a file could not be read, or a record not written. One at a time;
- * any thread. */
+/* Read the policies' files again, and put in force what has changed, for chats that begin from
+ * then on: of all models or, where one may not be, of none. Refused is what cannot be read, fails
+ * its own tests where it enforces, has a lower version than the last of its name that was logged,
+ * or changes while it is read. by: "signal", "watch" or "operator"; goes into the records:
+ * "replace" before it takes force, "refuse" with the reason. Report: {ok, by, at_us, took_us,
+ * reason, denied, policies [{model, file, result: "replaced", "unchanged", "refused" or "none",
+ * digest, name, version, was, reason}]}; *report is made on failure too, where there is memory.
+ * ERR_DENIED: refused as a policy; else why a file could not be read, or a record not written. One
+ * at a time; any thread. */
 int serve_host_reload(struct serve_host *h, const char *by, json_t **report,
 		      struct err *e) MUST_USE;
 /* Whether a file of a policy is not what was read last; now: a digest that changes with them. */

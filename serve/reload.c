@@ -184,6 +184,8 @@ static int make_report(struct reload *r, int rc, const struct err *why, json_t *
 	obj_int(&o, "took_us", env_steady_us(flow_env(r->host->flow)) - r->began_us);
 	if (rc < 0)
 		obj_add(&o, "reason", json_text_lossy(why->text));
+	if (rc == ERR_DENIED)
+		obj_bool(&o, "denied", true);
 	for (size_t i = 0; i < r->host->count && r->next[i].service; i++)
 		add_next(&list, &r->next[i]);
 	obj_array(&o, "policies", &list);

@@ -39,8 +39,16 @@ static void say(const json_t *report, int rc, const struct err *e)
 
 int server_reload_now(struct server *s, const char *by, json_t **report, struct err *e)
 {
+	struct err tls = { 0 };
 	int rc = serve_host_reload(s->host, by, report, e);
+	int certificates = server_reload_tls(s, &tls);
 	say(*report, rc, e);
+	server_lines_renew(s);
+	if (certificates < 0) {
+		fprintf(stderr, "hallmark: reload: TLS goes on as it was: %s\n", tls.text);
+		if (*report)
+			json_object_set_new(*report, "tls_error", json_text_lossy(tls.text));
+	}
 	return rc;
 }
 
