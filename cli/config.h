@@ -68,6 +68,8 @@ void cli_config_variable(const struct cli_command *k, const struct cli_option *o
 extern const struct cli_option cli_operands_option;
 /* What the command line left out, for the command that is to run. */
 int cli_config_apply(struct cli *c) MUST_USE;
+/* Say behind a sentence about a value where that is from, unless it is the command line. */
+void cli_config_say_from(struct err *e, const struct cli_origin *from);
 /* A variable of the environment that begins as one of ours does and is none; NULL. near: what was
  * meant, or NULL. only: of this command alone; NULL: of all. */
 const char *cli_config_stray(const struct cli_command *only, char near[120]);

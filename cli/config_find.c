@@ -77,6 +77,15 @@ int cli_config_find(const struct cli *c, const struct cli_command *k, const stru
 
 /* ---- the command that is to run ---- */
 
+void cli_config_say_from(struct err *e, const struct cli_origin *from)
+{
+	size_t end = strlen(e->text), room = sizeof e->text - end;
+	if (from->line)
+		snprintf(e->text + end, room, " (from %s:%d)", from->name, from->line);
+	else if (from->name)
+		snprintf(e->text + end, room, " (from %s)", from->name);
+}
+
 static int apply_global(struct cli *c)
 {
 	for (size_t i = 0; i < cli_global_count; i++) {
@@ -92,8 +101,11 @@ static int apply_global(struct cli *c)
 			(strcmp(name, "passphrase-file") == 0 &&
 			 s.origin.source < CLI_ENVIRONMENT &&
 			 env_variable(&c->env, "HALLMARK_PASSPHRASE"));
-		if (s.value && !passed)
-			TRY(cli_global_set(c, i, s.value));
+		int rc = s.value && !passed ? cli_global_set(c, i, s.value) : 0;
+		if (rc < 0) {
+			cli_config_say_from(&c->err, &s.origin);
+			return rc;
+		}
 	}
 	return 0;
 }

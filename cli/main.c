@@ -207,19 +207,9 @@ static void say_where(struct cli *c)
 	if (!text_starts(text, "--"))
 		return;
 	size_t len = strcspn(text + 2, " :");
-	for (size_t i = 0; i < CLI_OPTIONS_MAX && o[i].name; i++) {
-		const struct cli_origin *from = &c->from[i];
-		size_t end = strlen(text);
-		if (strlen(o[i].name) != len || memcmp(o[i].name, text + 2, len) != 0 ||
-		    !from->name)
-			continue;
-		if (from->line)
-			snprintf(c->err.text + end, sizeof c->err.text - end, " (from %s:%d)",
-				 from->name, from->line);
-		else
-			snprintf(c->err.text + end, sizeof c->err.text - end, " (from %s)",
-				 from->name);
-	}
+	for (size_t i = 0; i < CLI_OPTIONS_MAX && o[i].name; i++)
+		if (strlen(o[i].name) == len && memcmp(o[i].name, text + 2, len) == 0)
+			cli_config_say_from(&c->err, &c->from[i]);
 }
 
 static int run(struct cli *c)

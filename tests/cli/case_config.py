@@ -77,7 +77,9 @@ def commands(p):
     p.user.write_text("[serve]\nthreads = 300\n")
     p.fails(f"at most 256 (from {p.user}:2)", "serve", "x", status=2)
     p.fails("at most 256 (from HALLMARK_SERVE_THREADS)", "serve", "x", HALLMARK_SERVE_THREADS="999", status=2)
-    r = p.at("serve", "x", "--threads", "257", status=2).stderr.decode()
+    p.user.write_text("wait = -1\n[serve]\nthreads = 300\n")
+    p.fails(f"expected seconds, 0 to 86400 (from {p.user}:1)", "policy", "packs", status=2)
+    r = p.at("serve", "x", "--wait", "1", "--threads", "257", status=2).stderr.decode()
     assert "at most 256" in r and "from" not in r, r
     p.user.write_text(f'home = "{p.state}"\n[run]\nmax-tokens = 3\nunsigned = true\ntemperature = 0\n')
     answer = json.loads(p.at("run", MODEL, "hello", "--json").stdout)

@@ -16,7 +16,7 @@ class Service(Server):
 
     def __init__(self, home, *args, sandbox=None, **variables):
         log = home.dir / "service.log"
-        command = [HALLMARK, "serve", str(MODEL), "--name", "m", "--listen", "127.0.0.1:0", "--unsigned"]
+        command = [HALLMARK, "serve", str(MODEL), "--name", "m", "--listen", "localhost:0", "--unsigned"]
         self.process = subprocess.Popen(
             [*command, "--quiet", *map(str, args)],
             env=home.env(**variables),
@@ -108,6 +108,9 @@ def in_the_sandbox(h):
     # The filter bites: what it does not allow kills.
     r = subprocess.run(["chroot", "/", "true"], preexec_fn=Sandbox(UNIT, False), capture_output=True)
     assert r.returncode == -signal.SIGSYS, r
+    code = "import socket; socket.socket(socket.AF_UNIX); socket.socket(socket.AF_NETLINK)"
+    r = subprocess.run(["python3", "-c", code], preexec_fn=Sandbox(UNIT, False), capture_output=True)
+    assert b"not supported" in r.stderr, r
     # And with nothing to write to but the state folder, which is a link as systemd makes it.
     h.state.rename(h.dir / "private")
     h.state.symlink_to("private")

@@ -1,14 +1,22 @@
 """The sandbox of a unit file, as far as a test can put it on: system calls (libseccomp), memory that is never
 both writable and executable, no new privileges, a file system that can only be read."""
 
-import ctypes, ctypes.util, os, subprocess
+import ctypes, ctypes.util, errno, os, socket, subprocess
 
 KILL_PROCESS = 0x80000000
 ALLOW = 0x7FFF0000
+ERRNO = 0x00050000
+EQUAL = 4
 PR_SET_MDWE, PR_SET_NO_NEW_PRIVS = 65, 38
 MS_BIND, MS_REMOUNT, MS_RDONLY, MS_REC, MS_PRIVATE = 4096, 32, 1, 16384, 1 << 18
 CLONE_NEWNS = 0x20000
 NOBODY = 65534
+
+
+class Compare(ctypes.Structure):
+    """struct scmp_arg_cmp."""
+
+    _fields_ = [("arg", ctypes.c_uint), ("op", ctypes.c_int), ("a", ctypes.c_uint64), ("b", ctypes.c_uint64)]
 
 
 def settings(unit):
@@ -60,10 +68,21 @@ class Sandbox:
         self.seccomp.seccomp_init.restype = ctypes.c_void_p
         self.context = ctypes.c_void_p(self.seccomp.seccomp_init(KILL_PROCESS))
         assert self.context
-        for call in sorted(allowed_calls(unit)):
+        for call in sorted(allowed_calls(unit) - {"socket"}):
             number = self.seccomp.seccomp_syscall_resolve_name(call.encode())
             if number >= 0:
                 assert self.seccomp.seccomp_rule_add(self.context, ALLOW, number, 0) == 0, call
+        self.restrict_families(settings(unit)["RestrictAddressFamilies"][0].split())
+
+    def restrict_families(self, names):
+        """Sockets of other kinds are refused, as systemd does it."""
+        families = {getattr(socket, name) for name in names}
+        number = self.seccomp.seccomp_syscall_resolve_name(b"socket")
+        for family in range(46):
+            compare = Compare(0, EQUAL, family, 0)
+            action = ALLOW if family in families else ERRNO | errno.EAFNOSUPPORT
+            rc = self.seccomp.seccomp_rule_add_array(self.context, action, number, 1, ctypes.byref(compare))
+            assert rc == 0, (family, rc)
 
     def read_only(self):
         """Everything but one folder; False where this machine allows no name spaces."""
