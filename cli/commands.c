@@ -560,7 +560,7 @@ const struct cli_command cli_commands[] = {
 	    { "rate", "RATE", "requests a second on average, whatever the answers take" },
 	    { "duration", "T", "seconds (default: 10, where --requests is not given)" },
 	    { "requests", "N", "send so many" },
-	    { "shape", "SHAPE", "chat (default) or completions" },
+	    { "shape", "SHAPE", "chat (default), completions, responses or messages" },
 	    { "plain", NULL, "not streamed" },
 	    { "model", "NAME", "what the server calls it (default: the first that it lists)" },
 	    { "prompt-tokens", "N", "drawn words in a prompt (default: 64)" },

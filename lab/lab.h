@@ -23,7 +23,7 @@ int lab_bench(const struct lab_bench *b, json_t **report, struct err *e) MUST_US
 /* A load on a server of the same API, ours or another. */
 struct lab_load {
 	const char *url;           /* "http://HOST:PORT", with /v1 or without */
-	const char *shape;         /* "chat" or "completions"; NULL: chat */
+	const char *shape;         /* "chat", "completions", "responses", "messages"; NULL: chat */
 	const char *model;         /* NULL: the first that the server lists */
 	const char *prompts;       /* JSON Lines: {"prompt"} or a request's body; NULL: words */
 	const char *ca_file;       /* PEM; NULL: the system's roots */

@@ -119,6 +119,7 @@ static int start_shot(struct load *x, uint32_t client, int64_t due, int64_t now,
 	events_clear(&events);
 	buf_clear(&body);
 	*s = (struct load_shot){ .load = x,
+				 .shape = x->prompts.shape,
 				 .client = client,
 				 .due_us = due,
 				 .sent_us = now,
@@ -264,8 +265,8 @@ static int endpoint(const struct lab_load *l, const char *path, struct buf *out,
 	while (len && l->url[len - 1] == '/')
 		len--;
 	buf_add(out, l->url, len);
-	bool whole = len > 12 && memcmp(l->url + len - 12, "/completions", 12) == 0;
-	if (whole)
+	size_t tail = strlen(path);
+	if (len > tail && memcmp(l->url + len - tail, path, tail) == 0)
 		return buf_done(out, e);
 	bool versioned = len > 3 && memcmp(l->url + len - 3, "/v1", 3) == 0;
 	buf_printf(out, "%s%s", versioned ? "" : "/v1", path);
@@ -357,8 +358,6 @@ static void close_load(struct load *x)
 
 static int check_options(const struct lab_load *l, struct err *e)
 {
-	if (l->shape && strcmp(l->shape, "chat") != 0 && strcmp(l->shape, "completions") != 0)
-		return err_set(e, ERR_USAGE, "--shape %s: expected chat or completions", l->shape);
 	if (!l->clients || l->clients > CLIENTS_MAX)
 		return err_set(e, ERR_USAGE, "--clients %u: expected 1 to %u", l->clients,
 			       CLIENTS_MAX);
@@ -370,20 +369,21 @@ static int check_options(const struct lab_load *l, struct err *e)
 int lab_load(const struct lab_load *l, json_t **report, struct err *e)
 {
 	struct buf url = { 0 }, model = { 0 };
+	const struct load_shape *shape;
 	TRY(check_options(l, e));
+	TRY(load_shape_find(l->shape, &shape, e));
 	struct load *x = calloc(1, sizeof *x);
 	int rc;
 	if (!x)
 		return err_set(e, ERR_NOMEM, "out of memory for a load");
 	x->l = l;
 	x->env = env_system();
-	bool completions = l->shape && strcmp(l->shape, "completions") == 0;
-	TRY_OUT(endpoint(l, completions ? "/completions" : "/chat/completions", &url, e));
+	TRY_OUT(endpoint(l, shape->path, &url, e));
 	if (l->model)
 		buf_add_text(&model, l->model);
 	else
 		TRY_OUT(first_model(l, &model, e));
-	TRY_OUT(load_prompts_open(&x->prompts, l, model.bytes, e));
+	TRY_OUT(load_prompts_open(&x->prompts, l, shape, model.bytes, e));
 	TRY_OUT(set_up(x, url.bytes, e));
 	double cpu = cpu_seconds();
 	TRY_OUT(run_load(x, e));

@@ -9,12 +9,27 @@
 #include "base/quantiles.h"
 #include "lab/lab.h"
 
+/* ---- shapes ---- */
+
+/* How a shape is asked and how its streams are read. */
+struct load_shape {
+	const char *name, *path; /* "chat", "/chat/completions" */
+	const char *prompt;      /* the member that holds it; NULL: messages do */
+	const char *tokens_max;  /* the member */
+	bool has_options;        /* stream_options: usage comes when asked for */
+	const char *text[7];     /* members of an event that hold new text, with quotes and colon */
+	const char *end[3];      /* in the last event, one of these */
+	const char *failure;     /* in an event that says that the answer failed; NULL: an error */
+};
+/* NULL: chat. ERR_USAGE: there is no such shape. */
+int load_shape_find(const char *name, const struct load_shape **out, struct err *e) MUST_USE;
+
 /* ---- requests ---- */
 
 struct load_prompts {
 	const struct lab_load *l;
 	const char *model;
-	bool completions;
+	const struct load_shape *shape;
 	struct random_seeded seeded;
 	struct random random;
 	struct buf text;    /* all bodies of a file, each ended by NUL; or one without words */
@@ -22,8 +37,8 @@ struct load_prompts {
 	size_t *begin;      /* [count] where each begins */
 	size_t count, next; /* 0: words are drawn */
 };
-int load_prompts_open(struct load_prompts *p, const struct lab_load *l, const char *model,
-		      struct err *e) MUST_USE;
+int load_prompts_open(struct load_prompts *p, const struct lab_load *l,
+		      const struct load_shape *shape, const char *model, struct err *e) MUST_USE;
 /* The next request's body, appended to out. */
 int load_prompts_next(struct load_prompts *p, struct buf *out, struct err *e) MUST_USE;
 void load_prompts_close(struct load_prompts *p);
@@ -47,6 +62,7 @@ enum load_fault {
 /* One request and its answer. Times are steady microseconds; 0: not yet. */
 struct load_shot {
 	struct load *load;
+	const struct load_shape *shape;
 	unsigned number; /* of http_many */
 	uint32_t client; /* of a closed loop */
 	int64_t due_us;  /* when it should have been sent: what waits are counted from */

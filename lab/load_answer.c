@@ -22,16 +22,21 @@ static const char *find_member(const char *s, size_t len, const char *name)
 	return at < end ? at : NULL;
 }
 
-static bool has_text(const char *s, size_t len)
+static bool has_text(const struct load_shape *shape, const char *s, size_t len)
 {
-	static const char *const names[] = { "\"content\":",           "\"text\":",
-					     "\"reasoning_content\":", "\"reasoning\":",
-					     "\"arguments\":",         "\"refusal\":" };
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		const char *v = find_member(s, len, names[i]);
+	for (const char *const *name = shape->text; *name; name++) {
+		const char *v = find_member(s, len, *name);
 		if (v && s + len - v > 1 && *v == '"' && v[1] != '"')
 			return true;
 	}
+	return false;
+}
+
+static bool is_last(const struct load_shape *shape, const char *s, size_t len)
+{
+	for (const char *const *end = shape->end; *end; end++)
+		if (memmem(s, len, *end, strlen(*end)))
+			return true;
 	return false;
 }
 
@@ -43,19 +48,33 @@ static void fault(struct load_shot *s, enum load_fault fault, const char *why)
 	snprintf(s->why, sizeof s->why, "%.159s", why ? why : "");
 }
 
-static void take_usage(struct load_shot *s, const json_t *document)
+static uint64_t count_at(const json_t *usage, const char *key, const char *other, uint64_t before)
 {
-	const json_t *usage = json_object_get(document, "usage");
-	json_int_t prompt = json_integer_value(json_object_get(usage, "prompt_tokens"));
-	json_int_t tokens = json_integer_value(json_object_get(usage, "completion_tokens"));
-	s->prompt_tokens = prompt > 0 ? (uint64_t)prompt : s->prompt_tokens;
-	s->tokens = tokens > 0 ? (uint64_t)tokens : s->tokens;
+	json_int_t n = json_integer_value(json_object_get(usage, key));
+	if (n <= 0)
+		n = json_integer_value(json_object_get(usage, other));
+	return n > 0 ? (uint64_t)n : before;
 }
 
-/* {"error": {"message"}} or {"error": "..."}; NULL: none. */
+/* At the top, or in what an event is about; the last of them counts. */
+static void take_usage(struct load_shot *s, const json_t *document)
+{
+	static const char *const within[] = { "response", "message" };
+	const json_t *usage = json_object_get(document, "usage");
+	for (size_t i = 0; i < sizeof within / sizeof *within && !usage; i++)
+		usage = json_object_get(json_object_get(document, within[i]), "usage");
+	s->prompt_tokens = count_at(usage, "prompt_tokens", "input_tokens", s->prompt_tokens);
+	s->tokens = count_at(usage, "completion_tokens", "output_tokens", s->tokens);
+}
+
+/* {"error": {"message"}} or {"error": "..."}, also in a response; NULL: none. */
 static const char *error_of(const json_t *document)
 {
 	const json_t *error = json_object_get(document, "error");
+	if (!error || json_is_null(error))
+		error = json_object_get(json_object_get(document, "response"), "error");
+	if (json_is_null(error))
+		error = NULL;
 	const json_t *message = json_object_get(error, "message");
 	if (json_is_string(error))
 		return json_string_value(error);
@@ -85,18 +104,26 @@ struct taking {
 	struct quantiles *gap;
 };
 
+/* Whether it is worth parsing: a count or an error that is not null. */
+static bool tells_more(const struct load_shape *shape, const char *bytes, size_t len)
+{
+	const char *usage = find_member(bytes, len, "\"usage\":");
+	const char *error = find_member(bytes, len, "\"error\":");
+	return (usage && *usage == '{') || (error && *error != 'n') ||
+	       (shape->failure && memmem(bytes, len, shape->failure, strlen(shape->failure)));
+}
+
 static int take_event(void *ctx, const char *bytes, size_t len, struct err *e)
 {
 	struct taking *t = ctx;
 	struct load_shot *s = t->shot;
 	(void)e;
-	if (len == 6 && memcmp(bytes, "[DONE]", 6) == 0) {
-		s->done = true;
+	s->done = s->done || is_last(s->shape, bytes, len);
+	if (len == 6 && memcmp(bytes, "[DONE]", 6) == 0)
 		return 0;
-	}
 	if (!len || *bytes != '{' || bytes[len - 1] != '}')
 		fault(s, LOAD_MALFORMED, "an event that is no JSON object");
-	if (has_text(bytes, len)) {
+	if (has_text(s->shape, bytes, len)) {
 		if (s->first_us)
 			quantiles_add(t->gap, (uint64_t)(t->now - s->last_us));
 		else
@@ -104,8 +131,7 @@ static int take_event(void *ctx, const char *bytes, size_t len, struct err *e)
 		s->last_us = t->now;
 		s->pieces++;
 	}
-	const char *usage = find_member(bytes, len, "\"usage\":");
-	if ((usage && *usage == '{') || find_member(bytes, len, "\"error\":"))
+	if (tells_more(s->shape, bytes, len))
 		read_document(s, bytes, len);
 	return 0;
 }
@@ -146,5 +172,5 @@ void load_answer_end(struct load_shot *s)
 	else if (s->plain)
 		read_document(s, s->body.bytes ? s->body.bytes : "", s->body.len);
 	else if (!s->done)
-		fault(s, LOAD_INCOMPLETE, "the stream ended without [DONE]");
+		fault(s, LOAD_INCOMPLETE, "the stream has no end: its last event did not come");
 }

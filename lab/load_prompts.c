@@ -30,12 +30,13 @@ static int finish_body(const struct load_prompts *p, json_t *body, struct buf *o
 	struct obj o = { .json = body };
 	if (!json_object_get(body, "model"))
 		obj_text(&o, "model", p->model);
-	if (!json_object_get(body, "max_tokens") && !json_object_get(body, "max_completion_tokens"))
-		obj_count(&o, "max_tokens", l->max_tokens ? l->max_tokens : TOKENS);
+	if (!json_object_get(body, p->shape->tokens_max) &&
+	    !json_object_get(body, "max_completion_tokens"))
+		obj_count(&o, p->shape->tokens_max, l->max_tokens ? l->max_tokens : TOKENS);
 	if (!json_object_get(body, "temperature"))
 		obj_real(&o, "temperature", l->temperature);
 	obj_bool(&o, "stream", !l->plain);
-	if (l->plain) {
+	if (l->plain || !p->shape->has_options) {
 		json_object_del(body, "stream_options");
 	} else {
 		struct obj inner = { 0 };
@@ -50,13 +51,13 @@ static int finish_body(const struct load_prompts *p, json_t *body, struct buf *o
 	return rc;
 }
 
-/* {"prompt": TEXT} becomes a message where chat is asked for. */
+/* {"prompt": TEXT} becomes a message where messages are asked for. */
 static json_t *with_prompt(const struct load_prompts *p, const char *text, size_t len)
 {
 	struct obj o = { 0 }, turn = { 0 };
 	struct arr list = { 0 };
-	if (p->completions) {
-		obj_bytes(&o, "prompt", text, len);
+	if (p->shape->prompt) {
+		obj_bytes(&o, p->shape->prompt, text, len);
 		return obj_take(&o);
 	}
 	obj_text(&turn, "role", "user");
@@ -108,11 +109,14 @@ static int add_line(struct load_prompts *p, const char *line, size_t len, struct
 	json_t *body = NULL;
 	TRY(json_read(&body, line, len, LIMIT_REQUEST_BYTES, LIMIT_JSON_DEPTH, e));
 	const json_t *prompt = json_object_get(body, "prompt");
-	if (!json_is_object(body) || (!prompt && !json_object_get(body, "messages"))) {
+	if (!json_is_object(body) ||
+	    (!prompt && !json_object_get(body, "messages") && !json_object_get(body, "input"))) {
 		json_decref(body);
-		return err_set(e, ERR_INPUT, "expected an object with \"prompt\" or \"messages\"");
+		return err_set(e, ERR_INPUT,
+			       "expected an object with \"prompt\", \"messages\" or \"input\"");
 	}
-	if (json_is_string(prompt) && !p->completions) {
+	if (json_is_string(prompt) &&
+	    (!p->shape->prompt || strcmp(p->shape->prompt, "prompt") != 0)) {
 		json_t *turned =
 			with_prompt(p, json_string_value(prompt), json_string_length(prompt));
 		json_object_del(body, "prompt");
@@ -154,11 +158,10 @@ out:
 	return rc;
 }
 
-int load_prompts_open(struct load_prompts *p, const struct lab_load *l, const char *model,
-		      struct err *e)
+int load_prompts_open(struct load_prompts *p, const struct lab_load *l,
+		      const struct load_shape *shape, const char *model, struct err *e)
 {
-	*p = (struct load_prompts){ .l = l, .model = model };
-	p->completions = l->shape && strcmp(l->shape, "completions") == 0;
+	*p = (struct load_prompts){ .l = l, .shape = shape, .model = model };
 	memcpy(p->seeded.seed, &l->seed, sizeof l->seed);
 	p->random = random_seeded(&p->seeded);
 	return l->prompts ? read_lines(p, e) : write_frame(p, e);

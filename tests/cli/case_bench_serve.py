@@ -76,6 +76,35 @@ class Handler(socketserver.StreamRequestHandler):
     def do_uncounted(self):
         return self.send(STREAM, event("a"), event("b"), done())
 
+    def typed(self, *events):
+        """A stream of events that say their type, in this API's way."""
+        lines = [f"event: {t}\ndata: " + json.dumps({"type": t, **rest}) + "\n\n" for t, rest in events]
+        data = "".join(lines).encode()
+        return self.send(STREAM, b"%x\r\n%s\r\n0\r\n\r\n" % (len(data), data))
+
+    def do_responding(self):
+        usage = {"input_tokens": 7, "output_tokens": 4}
+        return self.typed(
+            ("response.created", {"response": {"error": None, "usage": None}}),
+            ("response.output_text.delta", {"delta": "a"}),
+            ("response.output_text.delta", {"delta": "b"}),
+            ("response.output_text.done", {"text": "ab"}),
+            ("response.completed", {"response": {"error": None, "output": [{"text": "ab"}], "usage": usage}}),
+        )
+
+    def do_failed(self):
+        return self.typed(("response.failed", {"response": {"error": {"code": "x", "message": "no ink"}}}))
+
+    def do_talking(self):
+        return self.typed(
+            ("message_start", {"message": {"content": [], "usage": {"input_tokens": 7, "output_tokens": 1}}}),
+            ("content_block_start", {"content_block": {"type": "text", "text": ""}}),
+            ("content_block_delta", {"delta": {"type": "text_delta", "text": "a"}}),
+            ("content_block_delta", {"delta": {"type": "thinking_delta", "thinking": "b"}}),
+            ("message_delta", {"delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 5}}),
+            ("message_stop", {}),
+        )
+
     def do_plain(self):
         usage = {"prompt_tokens": 7, "completion_tokens": 3}
         body = json.dumps({"choices": [{"message": {"content": "hi"}}], "usage": usage}).encode()
@@ -193,6 +222,26 @@ def requests(h, fake):
     h.run("bench", "serve", fake.url, "--token-file", h.dir / "token", status=1)
 
 
+def shapes(h, fake):
+    """Each is asked in its way, and its text, end and counts are found in its events."""
+    for shape, tokens, most, prompt in (
+        ("responses", 4, "max_output_tokens", "input"),
+        ("messages", 5, "max_tokens", "messages"),
+    ):
+        way = "responding" if shape == "responses" else "talking"
+        r = bench(h, fake.url + way, "--model", "m", "--requests", 2, "--shape", shape, "--max-tokens", 9)
+        assert r["requests"]["fine"] == 2 and r["errors"] == [] and r["shape"] == shape, r
+        assert r["tokens"] == {"prompt": 14, "completion": 2 * tokens, "counted_by": "usage"}, r
+        assert r["first_token_ms"]["count"] == 2 and r["gap_ms"]["count"] == 2, r
+        line, _, body = fake.seen[-1]
+        assert line == f"POST /{way}/v1/{shape} HTTP/1.1", line
+        assert set(body) == {"model", "stream", "temperature", most, prompt} and body[most] == 9, body
+        r = bench(h, fake.url + "well", "--model", "m", "--requests", 1, "--shape", shape)
+        assert [e["kind"] for e in r["errors"]] == ["incomplete"], r
+    r = bench(h, fake.url + "failed", "--model", "m", "--requests", 1, "--shape", "responses")
+    assert r["errors"] == [{"kind": "error_event", "count": 1, "first": "no ink"}], r
+
+
 def faults(h, fake):
     """Each kind is told by its name, and ends nothing else."""
     for way, kind, why in (
@@ -201,7 +250,7 @@ def faults(h, fake):
         ("garbage", "malformed", ""),
         ("nonsense", "malformed", "no JSON object"),
         ("failing", "error_event", "out of paper"),
-        ("endless", "incomplete", "[DONE]"),
+        ("endless", "incomplete", "last event"),
         ("down", "status", "no: 503"),
     ):
         r = bench(h, fake.url + way, "--model", "m", "--requests", 4, "--clients", 2)
@@ -283,7 +332,7 @@ def over_tls(h):
 
 with Home() as home:
     server = Fake()
-    for part in (waits, requests, faults, omission):
+    for part in (waits, requests, shapes, faults, omission):
         part(home, server)
     ours(home)
     over_tls(home)
