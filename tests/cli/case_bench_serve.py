@@ -306,6 +306,11 @@ def ours(h):
         assert r["requests"]["fine"] == 4 and r["model"] == "m", r
         assert r["tokens"]["counted_by"] == "usage" and 4 <= r["tokens"]["completion"] <= 32, r
         assert r["first_token_ms"]["count"] == 4, r
+        for shape in ("completions", "responses", "messages"):
+            for more in ((), ("--plain",)):
+                r = bench(h, url, "--requests", 2, "--max-tokens", 8, "--shape", shape, *more)
+                assert r["requests"]["fine"] == 2 and r["errors"] == [], r
+                assert r["tokens"]["counted_by"] == "usage", r
         r = bench(h, url, "--requests", 2, "--max-tokens", 8, "--plain", "--reconnect")
         assert r["requests"]["fine"] == 2, r
         r = bench(h, url, "--requests", 2, "--model", "other")
