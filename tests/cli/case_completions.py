@@ -7,6 +7,7 @@ import http.client, json, os, sys
 
 sys.path.insert(0, os.path.dirname(__file__))
 from client import Home, MODEL, Server
+from parrot import parrot, spelled
 
 
 def ask(s, path, body, method="POST", **headers):
@@ -180,6 +181,34 @@ def check_rules(h, s, ids):
     return indexes + [sent["hallmark"]["index"]]
 
 
+SECRET = "ghp_16C7e42F292c6912E7710c838347Ae178B4a"
+SAID = {"key": f"The key is {SECRET} here.", "account": "Pay to DE89370400440532013000."}
+
+
+def check_begun(h):
+    """Whoever knows how a value begins does not get the rest, however much of it stands in the prompt."""
+    folder, policy = h.dir / "parrot", h.dir / "begun.toml"
+    parrot(folder, SAID, 1)
+    policy.write_text('[policy]\nname = "b"\nversion = 1\nmode = "enforce"\n'
+                      'extends = ["packs/pii-eu", "packs/secrets"]\n')
+    vocab = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+    ids = {}
+    with Server(h, folder, "--unsigned") as s:
+        for name in SAID:
+            said = s.chat(name, logprobs=True, max_tokens=200)[2]["choices"][0]["logprobs"]["content"]
+            ids[name] = [vocab.get(spelled(t["token"].encode())) for t in said[:-1]]
+            begun = complete(s, ids[name][:9], max_tokens=200, echo=True)["choices"][0]["text"]
+            assert begun == SAID[name], begun
+    with Server(h, folder, "--unsigned", "--policy", policy) as s:
+        for name, text in SAID.items():
+            value, tokens = text.split()[-2 if name == "key" else -1].strip("."), ids[name]
+            for n in range(1, len(tokens)):
+                begin = tokenize(s, {"tokens": tokens[:n]}, "/detokenize")["prompt"]
+                out = complete(s, tokens[:n], max_tokens=200)["choices"][0]["text"]
+                assert value[-4:] not in out, (begin, out)
+                assert value in begin or "[redacted]" in out or not out, (begin, out)
+
+
 def check_replay(h, indexes):
     for index in indexes:
         report = h.json("audit", "replay", index)
@@ -297,4 +326,9 @@ with Home() as h:
     with Server(h, "hallmark/fernbank-demo", "--policy", policy) as s:
         recorded = check_rules(h, s, IDS)
     check_replay(h, recorded)
+    policy.write_text(policy.read_text() + '[retention]\ncontent = "cleaned"\n')
+    with Server(h, "hallmark/fernbank-demo", "--policy", policy) as s:
+        redacted = check_rules(h, s, IDS)[0]
+    check_replay(h, [redacted])
+    check_begun(h)
     assert h.json("audit", "verify")["ok"]
