@@ -125,7 +125,7 @@ static int make_beside(struct work *w, struct err *e)
 	if (x->request.body.len <= KIB(16))
 		return make(w, e);
 	server_forwarded_share(x->c, share);
-	const char *client = x->caller.handle[0] ? x->caller.handle : share;
+	const char *client = x->caller.id[0] ? x->caller.id : share;
 	server_connection_await(x->c, cancel, &job);
 	int rc = serve_host_beside(x->s->host, &job, client, make, w, e);
 	server_connection_attend(x->c);
