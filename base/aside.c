@@ -4,10 +4,12 @@
 #include "base/env.h"
 #include "base/machine.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #define THREADS_MOST 8u
@@ -192,8 +194,14 @@ static void job_queue(struct aside *a, struct aside_job *job)
 		thread_start(a);
 }
 
-/* With the lock held. False: cancelled. Where there is neither memory nor a thread, the caller does
- * the work itself. */
+static struct timespec after(const struct aside *a, int64_t wait_us)
+{
+	int64_t us = a->clock.steady_us(a->clock.ctx) + wait_us;
+	return (struct timespec){ .tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000 };
+}
+
+/* With the lock held. False: cancelled, or late. Where there is neither memory nor a thread, the
+ * caller does the work itself. */
 static bool job_wait(struct aside *a, struct aside_job *job)
 {
 	job->of = client_enter(a, job->client ? job->client : "");
@@ -208,10 +216,15 @@ static bool job_wait(struct aside *a, struct aside_job *job)
 		pthread_mutex_lock(&a->lock);
 		return true;
 	}
+	struct timespec until = after(a, job->wait_us);
+	bool late = false;
 	while (job->state != JOB_IDLE) {
-		if (job->state == JOB_QUEUED && atomic_load(&job->stop))
+		if (job->state == JOB_QUEUED && (late || atomic_load(&job->stop)))
 			return false;
-		pthread_cond_wait(job->ended, &a->lock);
+		if (job->wait_us > 0 && !late)
+			late = pthread_cond_timedwait(job->ended, &a->lock, &until) == ETIMEDOUT;
+		else
+			pthread_cond_wait(job->ended, &a->lock);
 	}
 	return true;
 }
@@ -235,8 +248,13 @@ static void job_leave(struct aside *a, struct aside_job *job)
 
 bool aside_run(struct aside *a, struct aside_job *job)
 {
-	pthread_cond_t ended = PTHREAD_COND_INITIALIZER;
+	pthread_cond_t ended;
+	pthread_condattr_t attr;
 	bool ran = false;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&ended, &attr);
+	pthread_condattr_destroy(&attr);
 	pthread_mutex_lock(&a->lock);
 	atomic_store(&job->in, a); /* before it looks at stop: one of the two sees the other */
 	job->ended = &ended;

@@ -23,6 +23,7 @@ struct aside_job {
 	void (*work)(void *arg);
 	void *arg;
 	const char *client; /* whose; NULL: "" */
+	int64_t wait_us;    /* it is not begun after so long; 0: it waits as long as it must */
 	atomic_bool stop;   /* set by aside_cancel: the work may look at it, and end early */
 
 	/* Private. */
@@ -38,7 +39,8 @@ struct aside_job {
 int aside_open(struct aside **out, unsigned threads, void (*start)(void), struct err *e) MUST_USE;
 void aside_close(struct aside *a); /* no job is left; NULL is fine */
 
-/* Have the work done, and wait for that. False: it was cancelled before it began. */
+/* Have the work done, and wait for that. False: it was cancelled, or wait_us had passed, before it
+ * began. */
 bool aside_run(struct aside *a, struct aside_job *job) MUST_USE;
 /* From another thread, at any time while the job's memory is there: the one that waits goes on at
  * once if the work has not begun; else the work is told. Stays so: a job that is run afterwards is

@@ -42,6 +42,7 @@
 #define LIMIT_CONSTRAINT_ITEMS 4096u        /* ways of reading an answer that are kept at once */
 #define LIMIT_CONSTRAINT_WORK (1u << 25)    /* steps for one mask: half a second */
 #define LIMIT_CONSTRAINT_CACHE MIB(16)      /* states of one constraint, and as much for masks */
+#define LIMIT_CONSTRAINTS_BYTES MIB(256)    /* of all that are open: each has a share of it */
 #define LIMIT_SKETCH_BYTES MIB(512)         /* of a model: 512 blocks of 256 units take 180 MB */
 #define LIMIT_BAN_BYTES KIB(8)              /* banned strings of one answer: 1 KiB of memory each */
 

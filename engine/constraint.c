@@ -39,11 +39,12 @@ struct engine_constraint {
 	pthread_mutex_t lock; /* of all that follows */
 	struct automaton *automaton;
 	uint64_t generation;
-	struct mask *mask; /* [masks], direct-mapped by a hash of the key */
-	uint32_t masks;
+	struct mask *mask;       /* [masks], direct-mapped by a hash of the key */
+	uint32_t masks, made;    /* made: those with bits */
 	uint32_t *walk;          /* [depth_max + 1]: configurations along a path of the tree */
 	bool *touched;           /* [depth_max + 1]: a compared text began or ended on it */
 	struct automaton *exact; /* NULL: nothing is compared */
+	bool broken;             /* out of memory: for good */
 	uint64_t exact_generation;
 	uint64_t (*meets)[4]; /* [depth_max + 1]: automaton_meets */
 };
@@ -96,6 +97,7 @@ int engine_constraint_open(struct engine_constraint **out, const struct engine *
 	c->engine = m;
 	c->generation = c->exact_generation = 1;
 	c->digest = digest_constraint(t);
+	atomic_fetch_add(&m->scheduler->constraints, 1);
 	int rc = grammar_open(&c->grammar, t, e);
 	if (rc == 0)
 		rc = automaton_open(&c->automaton, c->grammar, e);
@@ -116,6 +118,7 @@ void engine_constraint_close(struct engine_constraint *c)
 		return;
 	for (uint32_t i = 0; i < c->masks && c->mask != NULL; i++)
 		free(c->mask[i].bits);
+	atomic_fetch_sub(&c->engine->scheduler->constraints, 1);
 	free(c->mask);
 	free(c->walk);
 	free(c->touched);
@@ -152,6 +155,28 @@ static void forget(struct engine_constraint *c)
 	c->generation++;
 	for (uint32_t i = 0; i < c->masks; i++)
 		c->mask[i].key = 0;
+}
+
+/* Where many constraints are open each has a share of the memory for all: what has grown beyond it
+ * begins again, and what is allowed stays the same. */
+static int keep_share(struct engine_constraint *c, struct err *e)
+{
+	size_t open = atomic_load(&c->engine->scheduler->constraints),
+	       share = LIMIT_CONSTRAINTS_BYTES / (open > 0 ? open : 1),
+	       bytes = automaton_bytes(c->automaton) + (c->exact ? automaton_bytes(c->exact) : 0) +
+		       c->made * mask_words(c) * sizeof(uint64_t);
+	if (!c->broken && bytes > share) {
+		for (uint32_t i = 0; i < c->masks; i++) {
+			free(c->mask[i].bits);
+			c->mask[i] = (struct mask){ 0 };
+		}
+		c->made = 0;
+		c->generation++;
+		c->exact_generation++;
+		c->broken = automaton_release(c->automaton) < 0 ||
+			    (c->exact && automaton_release(c->exact) < 0);
+	}
+	return c->broken ? err_set(e, ERR_NOMEM, "out of memory for the constraint") : 0;
 }
 
 /* Over the bytes of a token. */
@@ -296,8 +321,10 @@ static struct mask *mask_at(struct engine_constraint *c, uint32_t at, bool first
 	*rc = 0;
 	if (m->key == key)
 		return m;
-	if (m->bits == NULL)
+	if (m->bits == NULL) {
 		m->bits = calloc(mask_words(c), sizeof *m->bits);
+		c->made += m->bits != NULL;
+	}
 	if (m->bits == NULL) {
 		*rc = err_set(e, ERR_NOMEM, "out of memory for the constraint");
 		return NULL;
@@ -450,7 +477,9 @@ int engine_constraint_mask(struct engine_constraint *c, struct constraint_place 
 	automaton_allow(c->automaton, work, p->stop);
 	if (c->exact)
 		automaton_allow(c->exact, work, p->stop);
-	int rc = look(c, p, id, count, mask, out, e);
+	int rc = keep_share(c, e);
+	if (rc == 0)
+		rc = look(c, p, id, count, mask, out, e);
 	pthread_mutex_unlock(&c->lock);
 	return rc;
 }

@@ -53,7 +53,7 @@ struct task {
 	const struct engine_sampling *sampling;
 	uint32_t prompt_count, id_room, draft_max;
 	struct cache_key root; /* of its group's kept pages */
-	uint32_t shared; /* tokens, from the first, whose pages others may have */
+	uint32_t shared;       /* tokens, from the first, whose pages others may have */
 
 	/* The scheduler thread's while stepping; otherwise whoever holds the lock. token: prompt,
 	 * drawn ids, and drafts while they are verified. logits: those of id i in row i % rows. */
@@ -102,6 +102,7 @@ struct turn {
 struct scheduler {
 	struct engine *engine;
 	struct clock clock;
+	atomic_uint constraints; /* that are open */
 	pthread_mutex_t lock;
 	pthread_cond_t work; /* something to do */
 	bool started, ending, idle;

@@ -323,7 +323,7 @@ static uint32_t step_end(struct automaton *a)
 	return a->full ? AUTOMATON_FULL : a->over ? AUTOMATON_LIMIT : step_number(a);
 }
 
-static size_t bytes_used(const struct automaton *a)
+size_t automaton_bytes(const struct automaton *a)
 {
 	return network_sets_bytes(&a->stack) + network_sets_bytes(&a->config) +
 	       (a->exact ? guards_bytes(&a->guards)
@@ -351,7 +351,7 @@ bool automaton_is_held(const struct automaton *a) { return a->held; }
 static uint32_t step_make(struct automaton *a, uint32_t at, uint8_t byte)
 {
 	const struct grammar *n = a->n;
-	if (a->work >= LIMIT_CONSTRAINT_WORK || bytes_used(a) > LIMIT_CONSTRAINT_CACHE)
+	if (a->work >= LIMIT_CONSTRAINT_WORK || automaton_bytes(a) > LIMIT_CONSTRAINT_CACHE)
 		return AUTOMATON_FULL;
 	struct network_set s = a->config.set[at];
 	step_begin(a);
@@ -510,6 +510,18 @@ void automaton_reset(struct automaton *a)
 	item_add(a, (struct network_pair){ a->n->start[a->n->root], ROOT });
 	if (ok)
 		step_end(a);
+}
+
+int automaton_release(struct automaton *a)
+{
+	network_sets_free(&a->stack);
+	network_sets_free(&a->config);
+	a->stack = a->config = (struct network_sets){ 0 };
+	free(a->next);
+	a->next = NULL;
+	a->next_room = 0;
+	automaton_reset(a);
+	return automaton_count(a) > AUTOMATON_START ? 0 : ERR_NOMEM;
 }
 
 static int open_as(struct automaton **out, const struct grammar *n, bool exact, struct err *e)

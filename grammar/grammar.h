@@ -66,6 +66,10 @@ int automaton_open_exact(struct automaton **out, const struct grammar *g, struct
 void automaton_close(struct automaton *a);
 /* Forget all configurations: memory back, numbers invalid. Work is counted from here. */
 void automaton_reset(struct automaton *a);
+/* What it remembers takes so much. */
+size_t automaton_bytes(const struct automaton *a);
+/* As reset, and gives the memory back. ERR_NOMEM: nothing may be asked of it any more. */
+int automaton_release(struct automaton *a) MUST_USE;
 /* Configurations so far; ids are below it. */
 uint32_t automaton_count(const struct automaton *a);
 

@@ -38,9 +38,10 @@ struct serve_beside {
 	struct aside *aside; /* NULL: there is none */
 	struct aside_job *job;
 	const char *client;
+	int64_t wait_us; /* it must have begun by then; 0: whenever it can */
 	bool heavy;
 };
-/* work(self, e), and what it returned; ERR_UNAVAILABLE: cancelled before it began. */
+/* work(self, e), and what it returned; ERR_UNAVAILABLE: cancelled, or late, before it began. */
 int serve_beside(const struct serve_beside *where, int (*work)(void *self, struct err *e),
 		 void *self, struct err *e) MUST_USE;
 

@@ -28,8 +28,11 @@ int serve_beside(const struct serve_beside *where, int (*work)(void *self, struc
 	job->work = beside_work;
 	job->arg = &b;
 	job->client = where->client;
+	job->wait_us = where->wait_us;
 	if (!aside_run(where->aside, job))
-		return err_set(e, ERR_UNAVAILABLE, "the answer is not wanted any more");
+		return err_set(e, ERR_UNAVAILABLE,
+			       atomic_load(&job->stop) ? "the answer is not wanted any more"
+						       : "the request's deadline has passed");
 	return b.rc;
 }
 

@@ -184,6 +184,7 @@ static int scan(void *self, struct err *e) { return serve_scan_request(self, e);
 static int begin(struct serve_chat *c, struct err *e)
 {
 	c->deadline_us = deadline_of(c);
+	c->beside.wait_us = c->service->recording ? c->service->timeout_us : 0;
 	int end = serve_beside(&c->beside, scan, c, e);
 	TRY(end);
 	if (end == FILTER_COMPLETE)

@@ -152,6 +152,25 @@ Test(aside, what_waits_can_be_cancelled_and_what_runs_is_told)
 	aside_close(a);
 }
 
+Test(aside, what_has_waited_for_too_long_is_not_begun)
+{
+	struct order o = { .lock = PTHREAD_MUTEX_INITIALIZER, .hold = true };
+	struct piece p, late = { .order = &o, .name = 'l' };
+	struct aside *a = must_open(1);
+	begin(&p, a, &o, 'h', "many");
+	late.job.work = piece_work;
+	late.job.arg = &late;
+	late.job.wait_us = 20000;
+	cr_assert_not(aside_run(a, &late.job));
+	cr_assert_not(atomic_load(&late.job.stop));
+	atomic_store(&o.hold, false);
+	pthread_join(p.thread, NULL);
+	late.job.wait_us = 60000000;
+	cr_assert(aside_run(a, &late.job));
+	cr_assert_str_eq(o.text, "hl");
+	aside_close(a);
+}
+
 Test(aside, a_job_may_run_again)
 {
 	struct order o = { .lock = PTHREAD_MUTEX_INITIALIZER };

@@ -369,6 +369,41 @@ Test(engine_sampler, a_mask_that_is_held_goes_on_from_there_and_is_the_same)
 	bench_close(&b);
 }
 
+/* Ids drawn under a constraint that needs much memory. */
+static void draw_shared(struct bench *b, uint32_t *id, uint32_t count)
+{
+	struct engine_constraint *c;
+	static const char text[] = "([\\s\\S]*a[\\s\\S]{40}|[\\s\\S]*e[\\s\\S]{50}|[\\s\\S]*i[\\s\\S]{60})";
+	cr_assert_eq(constrain(&c, b->m, GRAMMAR_REGEX, text, sizeof text - 1, &b->e), 0, "%s", b->e.text);
+	const struct engine_sampling t = { .constraint = c, .temperature = 1, .top_p = 1, .seed = 5 };
+	bench_sampler(b, &t, NULL, 0);
+	for (uint32_t at = 0; at < count; at++) {
+		cr_assert_eq(sampler_draw(b->sampler, b->logits, at, b->scratch, &id[at], NULL, &b->e), 0, "%s",
+		             b->e.text);
+		sampler_accept(b->sampler, id[at]);
+	}
+	sampler_close(b->sampler);
+	b->sampler = NULL;
+	engine_constraint_close(c);
+}
+
+Test(engine_sampler, a_constraint_among_many_begins_again_and_allows_the_same)
+{
+	enum { MANY = 600, IDS = 6 };
+	static struct engine_constraint *other[MANY];
+	uint32_t alone[IDS], among[IDS];
+	struct bench b;
+	bench_open(&b);
+	draw_shared(&b, alone, IDS);
+	for (int i = 0; i < MANY; i++)
+		cr_assert_eq(constrain(&other[i], b.m, GRAMMAR_REGEX, "a", 1, &b.e), 0);
+	draw_shared(&b, among, IDS);
+	cr_assert_arr_eq(alone, among, sizeof alone);
+	for (int i = 0; i < MANY; i++)
+		engine_constraint_close(other[i]);
+	bench_close(&b);
+}
+
 static const struct { const char *row; struct engine_sampling s; const char *word; } wrong[] = {
 	{ "temperature", { .temperature = -1 }, "temperature" }, { "nan", { .temperature = NAN }, "temperature" },
 	{ "top_p", { .top_p = 1.5f }, "top_p" }, { "min_p", { .min_p = -0.5f }, "min_p" },
