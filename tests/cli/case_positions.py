@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""No text of a request reaches the model past the rules, in any shape: a card number is put in place of each
-string and of each key of a request that has all there is. It is refused, or a rule of what comes in blocks it,
-or the model does not see that place: the prompt has as many tokens whatever stands there."""
+"""No text of a request reaches the model past the rules, in any shape: a card number is put in place of
+each string and of each key of a request that has all there is. It is refused, or a rule of what comes in
+blocks it, or the model does not see that place: the prompt has as many tokens whatever stands there."""
 
 import copy, http.client, json, os, sys
 
@@ -43,7 +43,11 @@ CHAT = {
     "messages": [
         {"role": "system", "content": "be brief", "name": "sys"},
         {"role": "developer", "content": [{"type": "text", "text": "be kind"}]},
-        {"role": "user", "name": "ann", "content": [{"type": "text", "text": "hi", "cache_control": {"type": "x"}}]},
+        {
+            "role": "user",
+            "name": "ann",
+            "content": [{"type": "text", "text": "hi", "cache_control": {"type": "x"}}],
+        },
         {
             "role": "assistant",
             "content": "so",
@@ -51,7 +55,11 @@ CHAT = {
             "reasoning_content": "hm",
             "reasoning_details": [{"type": "reasoning.text", "text": "hm", "signature": "s"}],
             "tool_calls": [
-                {"id": "call_1", "type": "function", "function": {"name": "fee", "arguments": json.dumps(CALL)}}
+                {
+                    "id": "call_1",
+                    "type": "function",
+                    "function": {"name": "fee", "arguments": json.dumps(CALL)},
+                }
             ],
         },
         {"role": "tool", "tool_call_id": "call_1", "name": "fee", "content": "four"},
@@ -75,7 +83,13 @@ MESSAGES = {
                 {"type": "thinking", "thinking": "hm", "signature": "s"},
                 {"type": "redacted_thinking", "data": "dd"},
                 {"type": "text", "text": "so"},
-                {"type": "tool_use", "id": "toolu_1", "name": "fee", "input": CALL, "caller": {"type": "direct"}},
+                {
+                    "type": "tool_use",
+                    "id": "toolu_1",
+                    "name": "fee",
+                    "input": CALL,
+                    "caller": {"type": "direct"},
+                },
                 {"type": "tool_use", "id": "toolu_2", "name": "fee", "input": {}},
             ],
         },
@@ -83,7 +97,11 @@ MESSAGES = {
             "role": "user",
             "content": [
                 {"type": "tool_result", "tool_use_id": "toolu_1", "content": "four", "toolset_name": "t"},
-                {"type": "tool_result", "tool_use_id": "toolu_2", "content": [{"type": "text", "text": "5"}]},
+                {
+                    "type": "tool_result",
+                    "tool_use_id": "toolu_2",
+                    "content": [{"type": "text", "text": "5"}],
+                },
                 {"type": "text", "text": "and now?"},
             ],
         },
@@ -126,7 +144,13 @@ RESPONSES = {
             "status": "completed",
             "content": [{"type": "output_text", "text": "so", "annotations": [{"title": "t"}]}],
         },
-        {"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "fee", "arguments": json.dumps(CALL)},
+        {
+            "type": "function_call",
+            "id": "fc_1",
+            "call_id": "c1",
+            "name": "fee",
+            "arguments": json.dumps(CALL),
+        },
         {"type": "function_call", "call_id": "c2", "name": "fee", "arguments": "{"},
         {"type": "function_call_output", "call_id": "c1", "output": "four"},
         {"type": "function_call_output", "call_id": "c2", "output": [{"type": "input_text", "text": "5"}]},
@@ -145,7 +169,13 @@ RESPONSES = {
     "chat_template_kwargs": KWARGS,
     "unknown": {"a": "b"},
 }
-COMPLETION = {"prompt": "once upon", "stop": ["zzz"], "user": "u", "metadata": {"a": "b"}, "unknown": {"a": "b"}}
+COMPLETION = {
+    "prompt": "once upon",
+    "stop": ["zzz"],
+    "user": "u",
+    "metadata": {"a": "b"},
+    "unknown": {"a": "b"},
+}
 SHAPES = {
     "/v1/chat/completions": (CHAT, "max_tokens"),
     "/v1/messages": (MESSAGES, "max_tokens"),
@@ -158,7 +188,9 @@ def places(node, path=()):
     """(path, whether it is a key's) of each string; a text of JSON is one more document."""
     if isinstance(node, str):
         yield path, False
-    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+    for key, value in (
+        node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    ):
         if isinstance(key, str):
             yield path + (key,), True
         yield from places(value, path + (key,))

@@ -151,7 +151,12 @@ def calls(s):
         for i in r["output"]
         if i["type"] == "function_call"
     ]
-    back = [{"role": "user", "content": "call"}, *r["output"], *results, {"role": "user", "content": "think"}]
+    back = [
+        {"role": "user", "content": "call"},
+        *r["output"],
+        *results,
+        {"role": "user", "content": "think"},
+    ]
     assert texts(both(s, back, tools=TOOLS))[-1] == "A fee of 4 pounds is due."
 
 

@@ -40,6 +40,7 @@ tests.hit = ["kaboom", "a Kaboom", "kaboom!"]
 tests.miss = ["kabo", "boom", "a bomb"]
 """
 
+
 def publish(h):
     """The folder of that parrot, signed and registered: a replay finds it."""
     model = h.dir / "parrot"
