@@ -169,7 +169,8 @@ def check_rules(h, s, ids):
     for prompt in ("a bomb is", ids["a bomb is"]):
         ended = complete(s, prompt)
         assert ended["choices"][0]["finish_reason"] == "content_filter", ended
-        assert ended["choices"][0]["text"] == "", ended
+        assert ended["choices"][0]["text"] == "" and ended["id"].startswith("cmpl-"), ended
+        assert ended["hallmark"]["rules"] == ["bomb"] and ended["hallmark"]["message"], ended
         indexes.append(ended["hallmark"]["index"])
     sent = complete(s, "some mines are", echo=True)
     assert sent["choices"][0]["finish_reason"] == "content_filter", sent
@@ -177,7 +178,8 @@ def check_rules(h, s, ids):
     quiet = complete(s, "some mines are", max_tokens=2)
     assert quiet["choices"][0]["finish_reason"] == "length", quiet
     chunk = streamed(s, "some mines are", echo=True)[1][-1]
-    assert chunk["choices"][0]["finish_reason"] == "content_filter" and chunk["hallmark"], chunk
+    assert chunk["choices"][0]["finish_reason"] == "content_filter", chunk
+    assert chunk["hallmark"]["rules"] == ["mine"] and chunk["hallmark"]["message"], chunk
     return indexes + [sent["hallmark"]["index"]]
 
 
