@@ -192,7 +192,7 @@ install-files: # of what is built already
 	[ ! -f $(BUILD)/libhallmark_cuda.so ] || \
 	  install -D -m 755 $(BUILD)/libhallmark_cuda.so $(DESTDIR)$(PREFIX)/lib/libhallmark_cuda.so
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/doc/hallmark
-	sed 's|/usr/local|$(PREFIX)|' docs/hallmark.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/hallmark.service
+	sed 's|/usr/local|$(PREFIX)|g' docs/hallmark.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/hallmark.service
 	install -m 644 README.md docs/*.md $(DESTDIR)$(PREFIX)/share/doc/hallmark
 clean:
 	rm -rf build

@@ -155,6 +155,7 @@ static int serve_with(struct cli *c, struct flow *f, struct serve_host *h, struc
 	struct server_options o = { .env = &c->env,
 				    .cors = cli_value(c, "cors"),
 				    .alive = cli_notify_alive,
+				    .reloading = cli_notify_reloading,
 				    .trusted_proxies = cli_value(c, "trusted-proxy"),
 				    .tls = { cli_value(c, "tls-cert"), cli_value(c, "tls-key"),
 					     cli_value(c, "client-ca"),

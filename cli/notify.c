@@ -5,6 +5,7 @@
 #include "net/net.h"
 
 #include <string.h>
+#include <time.h>
 
 static void tell(struct cli_notify *n, const char *state)
 {
@@ -20,15 +21,32 @@ void cli_notify_open(struct cli_notify *n, const struct cli *c, struct serve_hos
 	n->sign_every_us = us < INT64_MAX ? (int64_t)(us / 2) : 0;
 }
 
-static void tell_ready(struct cli_notify *n)
+static void tell_ready(struct cli_notify *n, const char *failed)
 {
 	const struct serve_service *s;
 	struct buf line = { 0 };
 	buf_add_text(&line, "READY=1\nSTATUS=serving ");
 	for (size_t i = 0; (s = serve_host_at(n->host, i)); i++)
 		buf_printf(&line, "%s%s", i ? ", " : "", serve_service_model(s));
+	if (failed)
+		buf_printf(&line, "; the last reload changed nothing: %s", failed);
 	tell(n, line.failed || strlen(line.bytes) != line.len ? "READY=1" : line.bytes);
 	buf_free(&line);
+}
+
+void cli_notify_reloading(void *ctx, bool done, const char *why)
+{
+	struct cli_notify *n = ctx;
+	struct timespec t; /* this clock, whichever the program's own deadlines have */
+	char state[80];
+	if (done) {
+		tell_ready(n, why);
+		return;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%lld",
+		 (long long)t.tv_sec * 1000000 + t.tv_nsec / 1000);
+	tell(n, state);
 }
 
 void cli_notify_alive(void *ctx, bool stopping)
@@ -36,7 +54,7 @@ void cli_notify_alive(void *ctx, bool stopping)
 	struct cli_notify *n = ctx;
 	int64_t now = env_steady_us(&n->c->env);
 	if (!n->ready)
-		tell_ready(n);
+		tell_ready(n, NULL);
 	n->ready = true;
 	if (stopping && !n->stopping)
 		tell(n, "STOPPING=1\nSTATUS=waiting for running answers");

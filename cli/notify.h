@@ -15,5 +15,7 @@ void cli_notify_open(struct cli_notify *n, const struct cli *c, struct serve_hos
 /* server_options.alive: READY=1 the first time, STOPPING=1 when a stop begins, WATCHDOG=1 twice in
  * the time within which one must come. ctx: struct cli_notify. */
 void cli_notify_alive(void *ctx, bool stopping);
+/* server_options.reloading: RELOADING=1, then READY=1 with what came of it. */
+void cli_notify_reloading(void *ctx, bool done, const char *why);
 
 #endif

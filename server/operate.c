@@ -40,6 +40,8 @@ static void say(const json_t *report, int rc, const struct err *e)
 int server_reload_now(struct server *s, const char *by, json_t **report, struct err *e)
 {
 	struct err tls = { 0 };
+	if (s->limits.reloading)
+		s->limits.reloading(s->limits.alive_ctx, false, NULL);
 	int rc = serve_host_reload(s->host, by, report, e);
 	int certificates = server_reload_tls(s, &tls);
 	say(*report, rc, e);
@@ -49,6 +51,11 @@ int server_reload_now(struct server *s, const char *by, json_t **report, struct 
 		if (*report)
 			json_object_set_new(*report, "tls_error", json_text_lossy(tls.text));
 	}
+	if (s->limits.reloading)
+		s->limits.reloading(s->limits.alive_ctx, true,
+				    rc < 0             ? e->text
+				    : certificates < 0 ? tls.text
+						       : NULL);
 	return rc;
 }
 

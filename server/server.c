@@ -57,6 +57,7 @@ static void set_limits(struct server_options *l, const struct server_options *o)
 	l->auth = o->auth;
 	l->line_addresses = o->line_addresses;
 	l->alive = o->alive;
+	l->reloading = o->reloading;
 	l->alive_ctx = o->alive_ctx;
 }
 

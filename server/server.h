@@ -93,7 +93,10 @@ struct server_options {
 	/* Called about each 100 ms by the thread that takes connections, so that it is known to live;
 	 * stopping: running answers are being waited for. NULL: nobody wants to know. */
 	void (*alive)(void *ctx, bool stopping);
-	void *alive_ctx;
+	/* Called by any thread before policies and certificates are read again (done false), and when
+	 * that is over; why: nothing has changed, for this reason, else NULL. NULL: as above. */
+	void (*reloading)(void *ctx, bool done, const char *why);
+	void *alive_ctx; /* of both */
 
 	/* Tokens, their limits, and what is counted; borrowed until server_close. NULL: there are
 	 * none, and nothing is counted. */

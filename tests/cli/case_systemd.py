@@ -81,6 +81,32 @@ def what_is_told(h):
             assert s.stop() == 0
 
 
+def reload_is_told(h):
+    """By a signal and by the unit's own command; a bad policy changes nothing, and that is told too."""
+    path = str(h.dir / "notify.2")
+    manager = Manager(path)
+    policy = h.dir / "policy.toml"
+    policy.write_text(POLICY.read_text())
+    command = [HALLMARK, *settings(UNIT)["ExecReload"][0].split()[1:]]
+    with Service(h, "--policy", policy, NOTIFY_SOCKET=path) as s:
+        manager.wait_for("READY=1")
+        s.process.send_signal(signal.SIGHUP)
+        told = manager.wait_for("RELOADING=1", 20)
+        assert told[1].startswith("MONOTONIC_USEC="), told
+        assert abs(int(told[1].split("=")[1]) / 1e6 - time.monotonic()) < 10, told
+        assert "STATUS=serving m" in manager.wait_for("READY=1", 20)
+        policy.write_text(POLICY.read_text() + "\n# another\n")
+        assert subprocess.run(command, env=h.env()).returncode == 0
+        assert manager.wait_for("RELOADING=1", 20) and manager.wait_for("READY=1", 20)
+        policy.write_text("[policy")
+        r = subprocess.run(command, env=h.env(), capture_output=True)
+        assert r.returncode != 0 and b"policy.toml" in r.stderr, r
+        told = manager.wait_for("READY=1", 20)
+        assert "the last reload changed nothing: " in told[1], told
+        assert s.chat("hello", max_tokens=2)[0] == 200
+        assert s.stop() == 0
+
+
 def use(h, s):
     """Every kind of work that a service does."""
     status, _, answer = s.chat("Is the card 4111 1111 1111 1111 mine?", max_tokens=24)
@@ -104,6 +130,9 @@ def in_the_sandbox(h):
     assert 150 < len(calls) < 400 and "read" in calls and not calls & {"mount", "ptrace", "setuid", "reboot"}
     for no_exec_memory in (False, True):
         with Service(h, "--policy", POLICY, sandbox=Sandbox(UNIT, no_exec_memory)) as s:
+            command = [HALLMARK, *settings(UNIT)["ExecReload"][0].split()[1:], "--json"]
+            shut_in = Sandbox(UNIT, no_exec_memory)
+            assert subprocess.run(command, env=h.env(), preexec_fn=shut_in).returncode == 0
             use(h, s)
     # The filter bites: what it does not allow kills.
     r = subprocess.run(["chroot", "/", "true"], preexec_fn=Sandbox(UNIT, False), capture_output=True)
@@ -144,7 +173,8 @@ def installed(h):
     build = os.environ.get("BUILD", "build")
     subprocess.run([*make, f"BUILD={build}"], cwd=TOP, check=True, stdout=sys.stderr)
     text = (h.dir / "root/opt/h/lib/systemd/system/hallmark.service").read_text()
-    assert "ExecStart=/opt/h/bin/hallmark serve" in text and "/usr/local" not in text
+    assert "ExecStart=/opt/h/bin/hallmark serve" in text and "ExecReload=/opt/h/bin/hallmark" in text
+    assert "/usr/local" not in text
     assert (h.dir / "root/opt/h/share/doc/hallmark/operating.md").exists()
     assert settings(UNIT)["Type"] == ["notify"]
 
@@ -159,6 +189,7 @@ def exposure():
 with Home() as home:
     home.run("registry", "init")
     what_is_told(home)
+    reload_is_told(home)
     installed(home)
     if not shutil.which("systemd-analyze") or not library():
         print("skipped: no systemd-analyze or libseccomp: what the unit allows is not shown")
