@@ -9,29 +9,32 @@
 #define SLOW_BYTES_MS 4   /* that a slow line takes in a millisecond */
 #define DOUBT_PING_MS 250 /* while the client of a stream may be gone */
 
-/* Until all is taken. A client that takes a byte now and then would hold a thread, and what it
- * asked for, for days: with each byte it has only the time more that a slow line needs for it. */
+/* Whether the client has used up what it may let us wait during an answer: one that takes a byte now
+ * and then would hold a thread, and what it asked for, for days. For what it takes it has the time
+ * that a slow line needs. */
+static bool is_too_slow(const struct connection *c)
+{
+	int64_t needs = (int64_t)(c->taken / SLOW_BYTES_MS);
+	return c->waited_ms >= c->s->limits.stall_timeout_ms + needs;
+}
+
 static int write_all(struct connection *c, const char *bytes, size_t len)
 {
 	struct net *net = &c->s->net;
-	int64_t begun = 0; /* to wait for the client */
-	size_t taken = 0;  /* since then */
 	while (len > 0) {
 		ssize_t n = server_wire_send(c, bytes, len);
 		if (n > 0) {
 			bytes += n;
 			len -= (size_t)n;
-			taken += (size_t)n;
+			c->taken += c->waited_ms ? (uint64_t)n : 0;
 			continue;
 		}
 		if (n != -EAGAIN && n != -EINTR)
 			return CLIENT_GONE;
-		int64_t now = server_now_ms(c->s);
-		taken = begun ? taken : 0;
-		begun = begun ? begun : now;
-		int64_t most = c->s->limits.stall_timeout_ms + (int64_t)(taken / SLOW_BYTES_MS);
+		int64_t begun = server_now_ms(c->s);
 		int rc = net->poll_out(net->ctx, c->fd, TICK_MS);
-		if ((rc < 0 && rc != -EINTR) || now - begun >= most || atomic_load(&c->s->aborting))
+		c->waited_ms += server_now_ms(c->s) - begun;
+		if ((rc < 0 && rc != -EINTR) || is_too_slow(c) || atomic_load(&c->s->aborting))
 			return CLIENT_GONE;
 	}
 	return 0;
@@ -78,6 +81,8 @@ size_t server_connection_begin(struct connection *c, bool *ended)
 {
 	pthread_mutex_lock(&c->lock);
 	c->answering = true; /* no more is sent ahead */
+	c->waited_ms = 0;
+	c->taken = 0;
 	*ended = c->ended;
 	size_t probed = c->probed;
 	pthread_mutex_unlock(&c->lock);

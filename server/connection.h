@@ -14,6 +14,7 @@ enum {
 };
 
 struct intake {
+	struct intake *next_spare;
 	size_t have;
 	struct head head;
 	char bytes[HEAD_BYTES_MAX];
@@ -70,6 +71,8 @@ struct connection {
 	size_t probed;    /* bytes of it that were sent ahead */
 	const char *ping; /* into the silence of a stream; NULL: it is none */
 	int64_t wrote_ms;
+	int64_t waited_ms; /* for the client to take more of this answer */
+	uint64_t taken;    /* bytes, since it let us wait first */
 };
 
 /* ---- for the thread that has it ---- */

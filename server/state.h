@@ -82,12 +82,14 @@ struct server {
 	bool has_operator;
 	int operate_fd;
 	atomic_bool reload_asked, operate_ends;
-	pthread_mutex_t lock; /* of what follows */
-	pthread_cond_t ended; /* the last worker */
+	pthread_mutex_t lock;           /* of what follows */
+	pthread_cond_t ended;           /* the last worker */
 	struct connection *slot, *free; /* [slots], of which the first `used` ever were */
 	unsigned slots, used;
-	size_t held;      /* bytes of long bodies */
-	unsigned intakes; /* allocated */
+	size_t held;          /* bytes of long bodies */
+	unsigned intakes;     /* in use */
+	struct intake *spare; /* a few that are not: the next request needs one */
+	unsigned spares;
 	struct link ring[TABLE_RINGS], work;
 	struct origins origins;
 	struct net_block trusted[SERVER_TRUSTED_MAX]; /* proxies (forwarded.h) */

@@ -22,6 +22,8 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#define SPARE_INTAKES 32
+
 static uint64_t key_of(const struct connection *c)
 {
 	return (uint64_t)c->generation << 32 | (uint64_t)(c - c->s->slot);
@@ -161,9 +163,28 @@ static void leave_rings(struct connection *c)
 
 static void let_intake_go(struct connection *c)
 {
-	c->s->intakes -= c->in != NULL;
-	free(c->in);
+	struct server *s = c->s;
+	if (!c->in)
+		return;
+	s->intakes--;
+	if (s->spares < SPARE_INTAKES) {
+		c->in->next_spare = s->spare;
+		s->spare = c->in;
+		s->spares++;
+	} else {
+		free(c->in);
+	}
 	c->in = NULL;
+}
+
+static struct intake *take_spare(struct server *s)
+{
+	struct intake *in = s->spare;
+	if (in) {
+		s->spare = in->next_spare;
+		s->spares--;
+	}
+	return in;
 }
 
 static void drop(struct connection *c)
@@ -268,6 +289,8 @@ void server_table_close(struct server *s)
 		pthread_mutex_destroy(&s->slot[i].lock);
 	}
 	free(s->slot);
+	for (struct intake *in; (in = take_spare(s)) != NULL;)
+		free(in);
 	server_origins_close(s);
 }
 
@@ -525,9 +548,6 @@ bool server_table_begin_request(struct connection *c, bool *alone)
 struct intake *server_table_intake(struct connection *c)
 {
 	struct server *s = c->s;
-	struct intake *in = malloc(sizeof *in);
-	if (!in)
-		return NULL;
 	pthread_mutex_lock(&s->lock);
 	if (s->intakes >= SERVER_INTAKES + s->limits.requests_max) {
 		struct connection *other = server_origin_least(s, NULL, ORIGIN_BEGUN, true);
@@ -536,10 +556,14 @@ struct intake *server_table_intake(struct connection *c)
 			drop(other);
 		}
 	}
-	s->intakes++;
+	struct intake *in = take_spare(s);
+	in = in ? in : malloc(sizeof *in);
+	s->intakes += in != NULL;
 	pthread_mutex_unlock(&s->lock);
-	in->have = 0;
-	server_head_start(&in->head);
+	if (in) {
+		in->have = 0;
+		server_head_start(&in->head);
+	}
 	return in;
 }
 

@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "tests/server/talk.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -539,6 +540,29 @@ static ssize_t faulty_send(void *ctx, int fd, const void *bytes, size_t len, int
 	struct faulty *f = ctx;
 	bool fails = atomic_fetch_add(&f->calls, 1) == atomic_load(&f->fail_at);
 	return fails ? -EIO : f->real.send(f->real.ctx, fd, bytes, len, flags);
+}
+
+Test(server, a_reader_that_sips_is_dropped_too)
+{
+	struct running r = start((struct server_options){ .stall_timeout_ms = 1500 });
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(r.port) };
+	const char *body = STREAM("pieces=1000000");
+	int few = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct buf raw = { 0 };
+	char part[300];
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &few, sizeof few);
+	cr_assert_eq(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
+	buf_printf(&raw, POST "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
+	put(fd, raw.bytes, raw.len);
+	for (int64_t end = now_ms() + 25000; now_ms() < end && atomic_load(&fake_counts.aborted) == 0;) {
+		usleep(200000); /* always a little sooner than it would count as gone */
+		cr_assert_geq(recv(fd, part, sizeof part, MSG_DONTWAIT), -1);
+	}
+	cr_expect_eq(atomic_load(&fake_counts.aborted), 1, "it is still being waited for");
+	close(fd);
+	buf_free(&raw);
+	stop(&r);
 }
 
 Test(server, a_failing_socket_call_ends_only_its_connection)
