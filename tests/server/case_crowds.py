@@ -2,11 +2,12 @@
 """A crowd of one address that holds connections open - silent, in a head, in a body, reading slowly - against
 a server with few descriptors: an honest client of another address, and one of the same, get their answers."""
 
-import http.client, json, os, socket, sys, threading, time
+import http.client, json, os, shutil, socket, sys, threading, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../cli"))
 import client
 from client import Home, MODEL, POLICY, Server
+from secure import make, make_root
 
 CROWD, OTHER = "127.0.0.3", "127.0.0.2"
 FILES = 700  # descriptors: 250 connections
@@ -26,6 +27,8 @@ def head(length):
 
 
 def first_words(kind):
+    if kind == "hello":
+        return b"\x16\x03\x01\x02\x00\x01"
     if kind == "head":
         return b"GET / HTTP/1.1\r\nX: a"
     if kind == "body":
@@ -106,11 +109,17 @@ with Home() as h:
     small.write_text(f'#!/bin/sh\nulimit -n {FILES}\nexec "{client.HALLMARK}" "$@"\n')
     small.chmod(0o755)
     client.HALLMARK = str(small)
-    with Server(h, MODEL, "--policy", POLICY, "--unsigned") as s:
-        host, port = s.address.rsplit(":", 1)
-        address = (host, int(port))
-        for kind, n in (("idle", 400), ("head", 400), ("body", 400), ("slow", 30)):
-            crowd = Crowd(address, kind, n)
+    args, listen, crowds = ["--policy", POLICY, "--unsigned"], "http://127.0.0.1:0", {"slow": 30}
+    crowds.update({"idle": 400, "head": 400, "body": 400})
+    if shutil.which("openssl"):
+        cert, key = make(h.dir, "server", make_root(h.dir))
+        args += ["--tls-cert", cert, "--tls-key", key]
+        listen += ",127.0.0.1:0"
+        crowds["hello"] = 400  # stops in the handshake
+    with Server(h, MODEL, *args, listen=listen) as s:
+        address, *secure = [(a.rsplit(":", 1)[0], int(a.rsplit(":", 1)[1])) for a in s.addresses]
+        for kind, n in crowds.items():
+            crowd = Crowd(secure[0] if kind == "hello" else address, kind, n)
             crowd.start()
             time.sleep(1)
             results = {OTHER: [], CROWD: []}
