@@ -2,22 +2,21 @@
  * see as a failed handshake is said here in a sentence. */
 #include "net/tls.h"
 #include "net/tls_state.h"
+#include "base/file.h"
 #include "base/limits.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#define NOTE_DAYS 30             /* a certificate that ends sooner is worth a word */
-#define CLIENT_CHAIN_MAX KIB(64) /* bytes of certificates that a client may show */
+#define NOTE_DAYS 30 /* a certificate that ends sooner is worth a word */
+#define KEY_BYTES_MAX KIB(64)
+#define CLIENT_CHAIN_MAX KIB(64)                 /* bytes of certificates that a client may show */
 #define CIPHERS_12 "ECDHE+AESGCM:ECDHE+CHACHA20" /* of TLS 1.2: forward secret and authenticated */
 
 /* What libssl says of its last error; for the end of a sentence. */
@@ -37,35 +36,17 @@ static int want_passphrase(char *out, int size, int writing, void *wanted)
 	return -1;
 }
 
-/* Open a file that only its owner may read. */
-static int open_key(const char *path, FILE **out, struct err *e)
-{
-	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
-		return err_errno(e, "TLS key %s", path);
-	int rc = 0;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		rc = err_set(e, ERR_INPUT, "TLS key %s: expected a file", path);
-	else if (st.st_mode & 077)
-		rc = err_set(e, ERR_DENIED,
-			     "TLS key %s: others may read or change it (mode %04o): chmod 600 %s",
-			     path, (unsigned)st.st_mode & 07777, path);
-	*out = rc == 0 ? fdopen(fd, "r") : NULL;
-	if (rc == 0 && !*out)
-		rc = err_errno(e, "TLS key %s", path);
-	if (rc < 0)
-		close(fd);
-	return rc;
-}
-
 static int use_key(struct net_tls *t, const char *path, struct err *e)
 {
-	FILE *f = NULL;
+	struct buf text = { 0 };
 	bool wanted = false;
-	TRY(open_key(path, &f, e));
-	EVP_PKEY *key = PEM_read_PrivateKey(f, NULL, want_passphrase, &wanted);
-	fclose(f);
+	int rc = file_read_secret(path, KEY_BYTES_MAX, &text, e);
+	BIO *in = rc == 0 ? BIO_new_mem_buf(text.bytes, (int)text.len) : NULL;
+	EVP_PKEY *key = in ? PEM_read_bio_PrivateKey(in, NULL, want_passphrase, &wanted) : NULL;
+	BIO_free(in);
+	buf_wipe(&text);
+	if (rc < 0)
+		return err_prefix(e, "TLS key");
 	if (!key && wanted)
 		return err_set(e, ERR_INPUT,
 			       "TLS key %s: it is encrypted: decrypt it into a file that only this "

@@ -17,8 +17,8 @@ struct net_tls_files {
 };
 
 /* Read and check them: that they belong together and are valid at now_us (of env_now_us).
- * ERR_NOTFOUND, ERR_IO: not there, not readable. ERR_DENIED: others may read the key. ERR_INPUT:
- * anything else, in a sentence. */
+ * ERR_NOTFOUND, ERR_IO: not there, not readable. ERR_INPUT: anything else, in a
+ * sentence. */
 int net_tls_open(struct net_tls **out, const struct net_tls_files *files, int64_t now_us,
 		 struct err *e) MUST_USE;
 struct net_tls *net_tls_share(struct net_tls *t);
