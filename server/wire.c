@@ -48,7 +48,8 @@ ssize_t server_wire_recv(struct connection *c, void *out, size_t len)
 
 ssize_t server_wire_peek(struct connection *c, void *out, size_t len)
 {
-	return c->tls ? net_tls_recv(c->tls, out, len, true) : net_recv(c, out, len, MSG_PEEK);
+	ssize_t n = c->tls ? net_tls_recv(c->tls, out, len, true) : -EAGAIN;
+	return n == -EAGAIN ? net_recv(c, out, len, MSG_PEEK) : n;
 }
 
 ssize_t server_wire_send(struct connection *c, const void *bytes, size_t len)

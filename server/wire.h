@@ -17,6 +17,7 @@ enum wire_shake server_wire_shake(struct connection *c);
 
 /* As recv(2) and send(2) with MSG_DONTWAIT, and with -errno. */
 ssize_t server_wire_recv(struct connection *c, void *out, size_t len) MUST_USE;
+/* Of TLS, bytes that cannot be read yet count too, as they are. */
 ssize_t server_wire_peek(struct connection *c, void *out, size_t len) MUST_USE;
 ssize_t server_wire_send(struct connection *c, const void *bytes, size_t len) MUST_USE;
 
