@@ -192,7 +192,8 @@ def refuse_at_start(home, cert, key):
         (["--tls-cert", cert], "needs both a certificate and its key"),
         (["--tls-cert", cert, "--tls-key", home.dir / "nowhere.key"], "nowhere.key"),
         (["--listen", "https://127.0.0.1:0"], "there is no TLS certificate"),
-        (["--listen", "0.0.0.0:0"], "anyone who reaches it could ask"),
+        (["--listen", "0.0.0.0:0"], "make one first with `hallmark token new"),
+        (["--listen", "0.0.0.0:0", "--auth", "none"], "anyone who reaches it could ask"),
     ):
         if "--listen" not in args:
             args += ["--listen", "127.0.0.1:0"]
