@@ -9,9 +9,9 @@
 #define SLOW_BYTES_MS 4   /* that a slow line takes in a millisecond */
 #define DOUBT_PING_MS 250 /* while the client of a stream may be gone */
 
-/* Whether the client has used up what it may let us wait during an answer: one that takes a byte now
- * and then would hold a thread, and what it asked for, for days. For what it takes it has the time
- * that a slow line needs. */
+/* Whether the client has used up what it may let us wait during an answer: one that takes a byte
+ * now and then would hold a thread, and what it asked for, for days. For what it takes it has the
+ * time that a slow line needs. */
 static bool is_too_slow(const struct connection *c)
 {
 	int64_t needs = (int64_t)(c->taken / SLOW_BYTES_MS);
