@@ -114,6 +114,17 @@ static void write_connections(struct server *s, struct measure_writer *w)
 			      measure_count(&s->measures.bytes_out));
 }
 
+static void write_reloads(struct server *s, struct measure_writer *w)
+{
+	static const char *const results[RELOAD_RESULTS] = { "replaced", "unchanged", "refused",
+							     "failed" };
+	measure_write_family(w, MEASURE_COUNTER, "hallmark_policy_reloads",
+			     "How often the policies were read again, and what came of it.");
+	for (size_t i = 0; i < RELOAD_RESULTS; i++)
+		measure_write_count(w, (const char *const[]){ "result", results[i], NULL },
+				    measure_count(&s->measures.reload[i]));
+}
+
 /* The names that every Prometheus client library gives. */
 static void write_process(struct measure_writer *w)
 {
@@ -141,6 +152,7 @@ void server_measures_write(struct server *s, struct measure_writer *w)
 	write_requests(s, w);
 	write_refusals(s, w);
 	write_connections(s, w);
+	write_reloads(s, w);
 	server_lines_measure(s->lines, w);
 	serve_host_measure(s->host, w);
 	write_process(w);

@@ -20,11 +20,21 @@ enum server_refused {
 	REFUSED_REASONS,
 };
 
+/* What came of reading the policies again. */
+enum server_reload {
+	RELOAD_REPLACED,  /* one at least */
+	RELOAD_UNCHANGED, /* none had changed */
+	RELOAD_REFUSED,   /* as policies: none was replaced */
+	RELOAD_FAILED,    /* could not be read, or recorded */
+	RELOAD_RESULTS,
+};
+
 #define SERVER_ROUTES_MAX 64   /* rows of the route table that are told apart */
 #define SERVER_STATUSES_MAX 32 /* of server_status_at */
 
 struct server_measures {
 	struct measure_counter accepted, refused[REFUSED_REASONS];
+	struct measure_counter reload[RELOAD_RESULTS];
 	struct measure_counter bytes_in, bytes_out; /* of requests and answers, without TLS */
 	/* The last row: no route, or no head. The last column: nobody was there to be answered. */
 	struct measure_counter request[SERVER_ROUTES_MAX + 1][SERVER_STATUSES_MAX + 1];

@@ -13,14 +13,14 @@
 
 #define WATCH_MS 1000
 
-static void say(const json_t *report, int rc, const struct err *e)
+static enum server_reload say(const json_t *report, int rc, const struct err *e)
 {
 	size_t i;
 	json_t *p;
 	bool any = false;
 	if (rc < 0) {
 		fprintf(stderr, "hallmark: reload: nothing has changed: %s\n", e->text);
-		return;
+		return rc == ERR_DENIED ? RELOAD_REFUSED : RELOAD_FAILED;
 	}
 	json_array_foreach(json_object_get(report, "policies"), i, p) {
 		const char *result = json_string_value(json_object_get(p, "result"));
@@ -35,6 +35,7 @@ static void say(const json_t *report, int rc, const struct err *e)
 	}
 	if (!any)
 		fputs("hallmark: reload: no policy has changed\n", stderr);
+	return any ? RELOAD_REPLACED : RELOAD_UNCHANGED;
 }
 
 int server_reload_now(struct server *s, const char *by, json_t **report, struct err *e)
@@ -44,8 +45,8 @@ int server_reload_now(struct server *s, const char *by, json_t **report, struct 
 		s->limits.reloading(s->limits.alive_ctx, false, NULL);
 	int rc = serve_host_reload(s->host, by, report, e);
 	int certificates = server_reload_tls(s, &tls);
-	say(*report, rc, e);
-	server_lines_renew(s);
+	measure_add(&s->measures.reload[say(*report, rc, e)], 1);
+	server_lines_renew(s); /* its file may have been moved */
 	if (certificates < 0) {
 		fprintf(stderr, "hallmark: reload: TLS goes on as it was: %s\n", tls.text);
 		if (*report)

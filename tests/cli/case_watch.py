@@ -345,6 +345,54 @@ def refused(sample, reason):
     return value(sample, "hallmark_connections_refused_total", reason=reason)
 
 
+def watch_reload(h):
+    """A reload writes on into a new file where the old one was moved, and lets no count go down."""
+    policy, file = h.dir / "own.toml", h.dir / "moved.jsonl"
+
+    def write(version, name):
+        text = POLICY.read_text().replace("version = 2", f"version = {version}", 1)
+        policy.write_text(text.replace('id = "card"', f'id = "{name}"', 1))
+
+    def hits(sample, rule):
+        return value(sample, "hallmark_rule_hits_total", model="m", rule=rule, mode="enforce", action="mask")
+
+    def reload(admin):
+        admin.request("POST", "/admin/reload", "{}", {"Content-Type": "application/json"})
+        r = admin.getresponse()
+        assert r.status == 200, r.read()
+        r.read()
+
+    write(3, "card")
+    with Server(h, MODEL, "--unsigned", "--policy", policy, "--request-log", file) as s:
+        admin = Local(h.state / "admin.sock")
+        assert s.chat(f"My card is {SECRET}", max_tokens=2)[0] == 200
+        first = hits(scrape(s, through=admin)[0], "card")
+        assert first >= 1
+        wait_for_lines(file, 1)
+        file.rename(h.dir / "moved.1")
+        write(4, "other-card")
+        reload(admin)
+        assert s.chat(f"My card is {SECRET}", max_tokens=2)[0] == 200
+        now, _ = scrape(s, through=admin)
+        assert hits(now, "card") == 0 and hits(now, "other-card") >= 1, "of the rules that are loaded"
+        assert [dict(k[1])["version"] for k in now if k[0] == "hallmark_bundle_info"] == ["4"]
+        write(5, "card")
+        reload(admin)
+        assert s.chat(f"My card is {SECRET}", max_tokens=2)[0] == 200
+        now, _ = scrape(s, through=admin)
+        assert hits(now, "card") > first, "it goes on where it was"
+        assert value(now, "hallmark_policy_reloads_total", result="replaced") == 2
+    old, new = read_lines(h.dir / "moved.1"), read_lines(file)
+    assert old and new and len([x for x in old + new if x.get("shape") == "chat"]) == 3
+    assert {x["bundle"] for x in old if "bundle" in x} != {x["bundle"] for x in new if "bundle" in x}
+
+
+def wait_for_lines(file, count):
+    end = time.monotonic() + 20
+    while file.read_text().count("\n") < count and time.monotonic() < end:
+        time.sleep(0.02)
+
+
 def watch_stderr(h):
     """Without --quiet a line a request goes where a person sees it, beside what else is said there."""
     with Server(h, MODEL, "--unsigned", quiet=False) as s:
@@ -362,5 +410,6 @@ with Home() as h:
     watch_syslog(h)
     watch_stderr(h)
     watch_handshakes(h)
+    watch_reload(h)
     watch_readiness(h)
 print("watch: metrics, lines, collector, syslog and readiness agree with what was asked")
