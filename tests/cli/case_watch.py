@@ -323,7 +323,7 @@ def watch_handshakes(h):
     with Server(h, MODEL, "--unsigned", *more) as s:
         admin = Local(h.state / "admin.sock")
         good = http.client.HTTPSConnection(s.address, context=secure.context_for(root), timeout=60)
-        assert get(good, "/health")[0] == 200 and get(good, "/metrics")[0] == 403
+        assert get(good, "/health")[0] == 200 and get(good, "/metrics")[0] == 401
         before, _ = scrape(s, through=admin)
         try:
             get(http.client.HTTPSConnection(s.address, context=secure.context_for(stranger)), "/health")
@@ -335,14 +335,47 @@ def watch_handshakes(h):
         while refused(now, "handshake") < refused(before, "handshake") + 2 and time.monotonic() < end:
             now, _ = scrape(s, through=admin)
         assert refused(now, "handshake") == refused(before, "handshake") + 2
-        assert value(now, "hallmark_access_refusals_total", reason="forbidden") == 1
+        assert value(now, "hallmark_access_refusals_total", reason="unauthenticated") == 1
     lines = read_lines(file)
     assert {x["operator"] for x in lines if "operator" in x} == {f"uid:{os.getuid()}"}
-    assert [x["status"] for x in lines if "operator" not in x] == [200, 403, 400], lines
+    assert [x["status"] for x in lines if "operator" not in x] == [200, 401, 400], lines
 
 
 def refused(sample, reason):
     return value(sample, "hallmark_connections_refused_total", reason=reason)
+
+
+def watch_tokens(h):
+    """A monitor's token scrapes and asks nothing; a user's asks and does not scrape; lines name both."""
+    ids, secrets = {}, {}
+    for role in ("monitor", "user"):
+        made = h.json("token", "new", "--name", role, "--role", role, "--out", h.dir / role)
+        secrets[role] = (h.dir / role).read_text().strip()
+        ids[role] = made["id"]
+    file = h.dir / "tokens.jsonl"
+    with Server(h, MODEL, "--unsigned", "--request-log", file) as s:
+        c = http.client.HTTPConnection(s.address, timeout=60)
+        rows = {
+            ("monitor", "/metrics"): 200,
+            ("user", "/metrics"): 403,
+            ("monitor", "/v1/models"): 403,
+            ("user", "/v1/models"): 200,
+        }
+        for (role, path), status in rows.items():
+            found, text, _ = get(c, path, Authorization=f"Bearer {secrets[role]}")
+            assert found == status, (role, path, found)
+            c.close()
+        assert get(c, "/metrics", Authorization="Bearer nobody")[0] == 401
+        c.close()
+        ready = get(c, "/ready", Authorization=f"Bearer {secrets['monitor']}")[1]
+        assert len(json.loads(ready)["checks"]) == 5, ready
+        ready = get(c, "/ready", Authorization=f"Bearer {secrets['user']}")[1]
+        assert json.loads(ready) == {"status": "ready"}
+    text = file.read_text()
+    assert not any(secret in text for secret in secrets.values())
+    lines = [(x.get("token"), x["route"], x["status"]) for x in read_lines(file)]
+    for (role, path), status in rows.items():
+        assert (ids[role], path, status) in lines, (role, path, lines)
 
 
 def watch_reload(h):
@@ -412,4 +445,5 @@ with Home() as h:
     watch_handshakes(h)
     watch_reload(h)
     watch_readiness(h)
+    watch_tokens(h)  # the last: from then on a token is asked for
 print("watch: metrics, lines, collector, syslog and readiness agree with what was asked")
