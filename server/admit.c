@@ -160,10 +160,11 @@ static int refuse_by_head(struct exchange *x, int status)
 	struct api_error method = { .status = 405, .message = "method not allowed" };
 	struct api_error lacks = { .status = 404, .code = "unsupported" };
 	if (!x->route)
-		TRY(server_answer_error(x, 404,
-					"no such route; there are POST /v1/chat/completions and "
-					"/v1/completions, GET /v1/models, /v1/receipts/ID, /health "
-					"and others: see docs/formats.md, section 12"));
+		TRY(server_answer_error(
+			x, 404,
+			"no such route; there are POST /v1/chat/completions, "
+			"/v1/completions, /v1/responses and /v1/messages, GET /v1/models, /v1/receipts/ID, /health "
+			"and others: see docs/formats.md, section 12"));
 	else if (status)
 		TRY(refuse_caller(x, status));
 	else if (!is_method_taken(x))
