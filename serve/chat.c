@@ -4,6 +4,7 @@
 #include "serve/chat.h"
 #include "serve/count.h"
 #include "serve/defaults.h"
+#include "serve/receipt.h"
 #include "base/limits.h"
 
 #include <stdlib.h>
@@ -40,11 +41,13 @@ static int name_chat(struct serve_chat *c, struct err *e)
 	if (!s->recording)
 		return 0;
 	TRY(serve_service_ready(s, e));
+	char tail[RECEIPT_TAIL_ROOM];
 	const char *worker = audit_log_worker(flow_log(s->flow));
 	TRY(recorded(audit_log_reserve(flow_log(s->flow), &c->n, e), e));
 	snprintf(c->record, sizeof c->record, "%.60s/%llu", worker, (unsigned long long)c->n);
-	snprintf(c->id, sizeof c->id, "%s%.60s-%llu", api_shape_id(c->request.shape), worker,
-		 (unsigned long long)c->n);
+	serve_receipt_tail(s->id_key, c->record, tail);
+	snprintf(c->id, sizeof c->id, "%s%.60s-%llu-%s", api_shape_id(c->request.shape), worker,
+		 (unsigned long long)c->n, tail);
 	serve_measure_admitted(c);
 	env_step(flow_env(s->flow), "serve.admitted");
 	return 0;

@@ -2,7 +2,7 @@
 #include "audit/audit.h"
 #include "base/limits.h"
 #include "base/text.h"
-#include "serve/decision.h"
+#include "serve/receipt.h"
 #include "serve/service.h"
 
 #include <stdlib.h>
@@ -16,7 +16,9 @@ int serve_host_open(struct serve_host **out, struct flow *f, struct err *e)
 	h->flow = f;
 	pthread_mutex_init(&h->reloading, NULL);
 	pthread_mutex_init(&h->lock, NULL);
-	int rc = aside_open(&h->aside, 0, NULL, e);
+	int rc = serve_receipt_key(f, h->id_key, e);
+	if (rc == 0)
+		rc = aside_open(&h->aside, 0, NULL, e);
 	if (rc < 0) {
 		serve_host_close(h);
 		*out = NULL;
@@ -75,6 +77,8 @@ int serve_host_take(struct serve_host *h, struct serve_service *s, struct err *e
 	else
 		h->service[h->count++] = s;
 	if (rc == 0)
+		memcpy(s->id_key, h->id_key, sizeof s->id_key);
+	if (rc == 0)
 		serve_host_seen(h, s->bundle->profile);
 	return rc;
 }
@@ -100,45 +104,4 @@ void serve_host_measure(struct serve_host *h, struct measure_writer *w)
 	serve_measures_write(h->service, h->count, w);
 	if (h->count)
 		serve_measures_log(h->flow, w);
-}
-
-/* "chatcmpl-WORKER-N", of whatever shape, or "WORKER/N" into its parts. */
-static int split_id(const char *id, char worker[80], uint64_t *n)
-{
-	id = api_id_tail(id);
-	size_t len = strcspn(id, "-/");
-	if (len == 0 || len >= 80 || !id[len])
-		return ERR_NOTFOUND;
-	memcpy(worker, id, len);
-	worker[len] = 0;
-	return text_parse_u64(id + len + 1, strlen(id + len + 1), n) < 0 ? ERR_NOTFOUND : 0;
-}
-
-/* Who asked for an erasure, and why, is not for every client. */
-static int check_decision(struct flow *f, uint64_t index, struct err *e)
-{
-	struct buf text = { 0 };
-	json_t *entry = NULL;
-	int rc = audit_log_entry(flow_log(f), index, &text, e);
-	if (rc == 0)
-		rc = json_read(&entry, text.bytes, text.len, LIMIT_ENTRY_BYTES, LIMIT_JSON_DEPTH,
-			       e);
-	const char *type = json_string_value(json_object_get(entry, "type"));
-	if (rc == 0 && (!type || strcmp(type, "decision") != 0))
-		rc = err_set(e, ERR_NOTFOUND, "that record is no answer");
-	json_decref(entry);
-	buf_free(&text);
-	return rc;
-}
-
-int serve_host_receipt(struct serve_host *h, const char *id, struct buf *out, struct err *e)
-{
-	char worker[80];
-	uint64_t n, index;
-	if (split_id(id, worker, &n) < 0)
-		return err_set(e, ERR_NOTFOUND, "no record \"%.100s\": expected chatcmpl-WORKER-N",
-			       id);
-	TRY(audit_log_find(flow_log(h->flow), worker, n, &index, e));
-	TRY(check_decision(h->flow, index, e));
-	return flow_audit_proof(h->flow, index, true, serve_decision_shown, out, e);
 }

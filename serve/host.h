@@ -39,9 +39,15 @@ struct serve_look {
 };
 void serve_host_look(struct serve_host *h, struct serve_look *look);
 /* The receipt of an earlier answer, of any service, as a .tlog-proof whose extra holds entry and
- * disclosed fields. id: a chat id or "WORKER/N". ERR_NOTFOUND. */
-int serve_host_receipt(struct serve_host *h, const char *id, struct buf *out,
-		       struct err *e) MUST_USE;
+ * disclosed fields. id: an answer's, which is the right to it, or "WORKER/N", for the client that
+ * the record names and for who may read any. ERR_NOTFOUND: there is none, or none for who asks,
+ * which look alike. */
+struct serve_reader {
+	const char *client; /* "" or NULL: nobody says who they are */
+	bool any;
+};
+int serve_host_receipt(struct serve_host *h, const char *id, const struct serve_reader *who,
+		       struct buf *out, struct err *e) MUST_USE;
 
 /* What an operator does to one model, or to all. Logged as a record of type operator. */
 #define SERVE_REASON_MAX 1000

@@ -98,7 +98,7 @@ struct serve_caller {
 int serve_chat_open(struct serve_chat **out, struct serve_host *h, enum api_shape shape,
 		    const void *body, size_t len, const struct serve_caller *by,
 		    struct err *e) MUST_USE;
-const char *serve_chat_id(const struct serve_chat *c);     /* "chatcmpl-WORKER-N", by shape */
+const char *serve_chat_id(const struct serve_chat *c);     /* "chatcmpl-WORKER-N-TAIL", by shape */
 const char *serve_chat_record(const struct serve_chat *c); /* "WORKER/N": known from admission on */
 const struct api_request *serve_chat_request(const struct serve_chat *c);
 const char *serve_chat_model(const struct serve_chat *c); /* the name of its service */

@@ -37,6 +37,7 @@ struct serve_service {
 	struct buf files; /* paths, each with a NUL behind it */
 	struct digest stamp;
 	char model_name[256];
+	uint8_t id_key[16]; /* of ids of answers: the host's (receipt.h) */
 	int64_t created_us;
 	int64_t timeout_us; /* 0: none */
 	atomic_int state; /* enum serve_state */
@@ -56,6 +57,7 @@ struct serve_service {
 struct serve_host {
 	struct flow *flow;
 	struct aside *aside; /* for what takes long before an answer begins */
+	uint8_t id_key[16];
 	struct serve_service *service[SERVE_SERVICES_MAX];
 	size_t count;
 	pthread_mutex_t reloading; /* one reload at a time */

@@ -36,7 +36,9 @@ int server_answer_receipt(struct exchange *x)
 	struct err err = { 0 };
 	if (!is_receipt_id(x->rest))
 		return server_answer_error(x, 404, "no such receipt");
-	int rc = serve_host_receipt(x->s->host, x->rest, &body, &err);
+	struct serve_reader who = { x->caller.handle,
+				    x->caller.permissions & ACCESS_RECEIPTS_ALL };
+	int rc = serve_host_receipt(x->s->host, x->rest, &who, &body, &err);
 	int status = rc < 0 ? api_error_status(rc) : 200;
 	if (status == 500) {
 		fprintf(stderr, "hallmark: receipt %s: %s\n", x->rest, err.text);

@@ -124,6 +124,26 @@ def limits(h, s):
     return budget
 
 
+def receipts(h, s):
+    """Of one's own answers, by their ids, and by any name for an auditor; a stranger counts in vain."""
+    one, _ = make(h, "one")
+    two, _ = make(h, "two")
+    auditor, _ = make(h, "reader", role="auditor")
+    status, headers, d = ask(s, one)
+    assert status == 200
+    path, counted = "/v1/receipts/" + d["id"], "/v1/receipts/" + headers["hallmark-record"]
+    bare = path[: path.rindex("-")]
+    for token in (one, two, auditor):
+        assert ask(s, token, path, "GET")[0] == 200, "who holds the id has the right"
+    assert ask(s, one, counted, "GET")[0] == ask(s, auditor, counted, "GET")[0] == 200
+    worker, n = headers["hallmark-record"].split("/")
+    missing = ask(s, two, f"/v1/receipts/{worker}/{int(n) + 1000}", "GET")
+    for it in (counted, bare, path[:-1] + ("0" if path[-1] != "0" else "1")):
+        status, _, told = ask(s, two, it, "GET")
+        assert (status, told) == (missing[0], missing[2]) and status == 404, (it, status, told)
+    assert ask(s, None, path, "GET")[0] == 401
+
+
 def the_log_says_it_and_has_no_secret(h, secret):
     entries = h.json("audit", "list", "--count", 1000)["entries"]
     access = [e["index"] for e in entries if e["entry"]["type"] == "access"]
@@ -190,6 +210,7 @@ with Home() as h:
     with Server(h, MODEL, "--policy", POLICY, "--unsigned", "--auth", "tokens") as s:
         secret = tokens_come_and_go(h, s)
         what_a_token_may(h, s)
+        receipts(h, s)
         budget = limits(h, s)
     with Server(h, MODEL, "--policy", POLICY, "--unsigned") as s:
         assert ask(s, budget)[0] == 429, "the next process knows what was used"

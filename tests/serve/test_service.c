@@ -43,25 +43,55 @@ Test(serve_service, log_says_which_policy_and_which_model_are_served_before_any_
 	cr_expect_eq(serve_service_created(at.service), 1795312345);
 }
 
-Test(serve_service, receipt_of_an_answer_is_found_by_either_name_and_other_records_are_none)
+static int receipt(const char *id, const char *client, bool any, struct buf *proof)
 {
-	struct said x = served_say(&at, "");
-	const char *slash = strchr(x.record, '/');
-	char id[160], other[160];
-	struct buf proof = { 0 };
 	struct err e = { 0 };
-	snprintf(id, sizeof id, "chatcmpl-%.*s-%s", (int)(slash - x.record), x.record, slash + 1);
-	cr_expect_eq(serve_host_receipt(at.host, x.record, &proof, &e), 0, "%s", e.text);
+	buf_clear(proof);
+	int rc = serve_host_receipt(at.host, id, &(struct serve_reader){ client, any }, proof, &e);
+	if (rc < 0)
+		cr_expect_str_eq(e.text, "no such receipt", "strangers learn nothing");
+	return rc;
+}
+
+Test(serve_service, a_receipt_is_for_who_holds_the_id_who_asked_and_who_may_read_any)
+{
+	struct serve_caller by = { .handle = "tok_one" };
+	struct serve_chat *c;
+	struct api_piece piece;
+	struct err e = { 0 };
+	struct buf proof = { 0 };
+	static const char body[] = "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}";
+	cr_assert_eq(serve_chat_open(&c, at.host, API_CHAT, body, strlen(body), &by, &e), 0, "%s", e.text);
+	while (serve_chat_next(c, &piece, &e) == SERVE_TEXT)
+		;
+	char id[200], record[120], other[200];
+	snprintf(id, sizeof id, "%s", serve_chat_id(c));
+	snprintf(record, sizeof record, "%s", serve_chat_record(c));
+	serve_chat_close(c);
+	cr_expect_eq(receipt(id, NULL, false, &proof), 0);
 	cr_expect_eq(strncmp(proof.bytes, "c2sp.org/tlog-proof@v1\n", 23), 0);
-	buf_clear(&proof);
-	cr_expect_eq(serve_host_receipt(at.host, id, &proof, &e), 0, "%s", e.text);
-	snprintf(other, sizeof other, "%.*s/0", (int)(slash - x.record), x.record); /* the start record */
-	static const char *const none[] = { "", "x", "chatcmpl-", "chatcmpl-a-b", "0000/99", "a/-1" };
-	cr_expect_eq(serve_host_receipt(at.host, other, &proof, &e), ERR_NOTFOUND);
+	cr_expect_eq(receipt(record, "tok_one", false, &proof), 0);
+	cr_expect_eq(receipt(record, NULL, true, &proof), 0);
+	cr_expect_eq(receipt(record, NULL, false, &proof), ERR_NOTFOUND);
+	cr_expect_eq(receipt(record, "", false, &proof), ERR_NOTFOUND);
+	cr_expect_eq(receipt(record, "tok_two", false, &proof), ERR_NOTFOUND);
+	size_t len = strlen(id);
+	cr_assert(len > 40 && id[len - 33] == '-', "%s", id);
+	for (size_t i = len - 32; i < len; i++) { /* any other tail */
+		snprintf(other, sizeof other, "%s", id);
+		other[i] = other[i] == '0' ? '1' : '0';
+		cr_expect_eq(receipt(other, "tok_one", true, &proof), ERR_NOTFOUND, "%s", other);
+	}
+	id[len - 1] = 0;
+	cr_expect_eq(receipt(id, "tok_one", true, &proof), ERR_NOTFOUND);
+	id[len - 33] = 0; /* counted, without a tail */
+	cr_expect_eq(receipt(id, NULL, false, &proof), ERR_NOTFOUND);
+	snprintf(other, sizeof other, "%.*s/0", (int)(strchr(record, '/') - record), record); /* of the start */
+	cr_expect_eq(receipt(other, NULL, true, &proof), ERR_NOTFOUND);
+	static const char *const none[] = { "", "x", "chatcmpl-", "chatcmpl-a-b", "0000/99", "a/-1", "a-1-",
+					   "a/1-" };
 	for (size_t i = 0; i < sizeof none / sizeof *none; i++)
-		cr_expect_eq(serve_host_receipt(at.host, none[i], &proof, &e), ERR_NOTFOUND, "%s",
-			     none[i]);
-	said_free(&x);
+		cr_expect_eq(receipt(none[i], "tok_one", true, &proof), ERR_NOTFOUND, "%s", none[i]);
 	buf_free(&proof);
 }
 

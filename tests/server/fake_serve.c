@@ -325,11 +325,12 @@ void serve_chat_close(struct serve_chat *c)
 	free(c);
 }
 
-int serve_host_receipt(struct serve_host *h, const char *id, struct buf *out, struct err *e)
+int serve_host_receipt(struct serve_host *h, const char *id, const struct serve_reader *who,
+		       struct buf *out, struct err *e)
 {
 	(void)h;
-	if (strcmp(id, "chatcmpl-w-7") != 0 && strcmp(id, "w/7") != 0)
-		return err_set(e, ERR_NOTFOUND, "no record \"%s\"", id);
+	if (strcmp(id, "chatcmpl-w-7") != 0 && (strcmp(id, "w/7") != 0 || !who->any))
+		return err_set(e, ERR_NOTFOUND, "no such receipt");
 	buf_add_text(out, "c2sp.org/tlog-proof@v1\nindex 3\n");
 	return buf_done(out, e);
 }

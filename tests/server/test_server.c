@@ -56,7 +56,7 @@ Test(server, the_route_table_is_all_there_is)
 	expect_status(ask(r.port, "GET /v1/models/m/", "", NULL), 404);
 	expect_status(ask(r.port, "DELETE /v1/models/m", "", NULL), 405);
 	expect_status(ask(r.port, "GET /v1/receipts/chatcmpl-w-7", "", NULL), 200);
-	expect_status(ask(r.port, "GET /v1/receipts/w%2F7", "", NULL), 200);
+	expect_status(ask(r.port, "GET /v1/receipts/w%2F7", "", NULL), 404);
 	expect_status(ask(r.port, "GET /v1/receipts/chatcmpl-w-8", "", NULL), 404);
 	expect_status(ask(r.port, "GET /v1/receipts/a%20b", "", NULL), 404);
 	expect_status(ask(r.port, "GET /v1/receipts/", "", NULL), 404);
