@@ -113,7 +113,7 @@ def stops(i):
 
 
 def bans(i):
-    return plain(bad_words=["zq" + chr(97 + k % 26) + "x" * (k // 26 + 2) for k in range(100)])
+    return plain(bad_words=["zq" + chr(97 + k % 26) + "x" * (k // 26 + 2) for k in range(64)])
 
 
 def filtered(i):
@@ -142,7 +142,7 @@ ATTACKS = {
     "top 20 logprobs n=8": (logprobs, 8, None, False),
     "2,000 biases n=8": (bias, 8, None, False),
     "16 long stops n=8": (stops, 8, None, False),
-    "100 bans n=8": (bans, 8, None, False),
+    "64 bans n=8": (bans, 8, None, False),
     "cancelled at once": (cancelled, 8, 0.05, False),
     "near misses for rules": (filtered, 8, None, True),
 }
