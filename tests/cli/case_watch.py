@@ -3,7 +3,7 @@
 """Who watches a server learns how it does, and nothing of what is said: a stock library reads its metrics
 under load, a line a request reaches files, syslog and a collector, /ready says when nothing is answered."""
 
-import http.client, http.server, json, os, re, socket, ssl, subprocess, sys, threading, time
+import http.client, http.server, json, os, re, signal, socket, ssl, subprocess, sys, threading, time
 
 sys.path.insert(0, os.path.dirname(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../server"))
@@ -410,7 +410,10 @@ def watch_reload(h):
         assert hits(now, "card") == 0 and hits(now, "other-card") >= 1, "of the rules that are loaded"
         assert [dict(k[1])["version"] for k in now if k[0] == "hallmark_bundle_info"] == ["4"]
         write(5, "card")
-        reload(admin)
+        s.process.send_signal(signal.SIGHUP)
+        end = time.monotonic() + 20
+        while value(now, "hallmark_policy_reloads_total", result="replaced") < 2 and time.monotonic() < end:
+            now, _ = scrape(s, through=admin)
         assert s.chat(f"My card is {SECRET}", max_tokens=2)[0] == 200
         now, _ = scrape(s, through=admin)
         assert hits(now, "card") > first, "it goes on where it was"
