@@ -222,6 +222,8 @@ int access_find(struct access *a, const char *secret, size_t len, struct access_
 				       .token = t };
 	memcpy(out->id, t->grant.id, sizeof out->id);
 	memcpy(out->handle, t->grant.id, sizeof t->grant.id);
+	out->names_subjects = t->grant.names_subjects;
+	memcpy(out->subject, t->grant.subject, sizeof out->subject);
 	return 1;
 }
 

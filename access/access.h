@@ -62,6 +62,8 @@ struct access_grant {
 	char policy[256];  /* name or digest of the policy under which alone it may ask */
 	int64_t made_us, expires_us, revoked_us; /* since 1970; 0: not */
 	struct access_limits limits;
+	bool names_subjects; /* its requests may say who the person is that asks */
+	char subject[40];    /* handle of the one person whose token it is; "": nobody's */
 };
 /* ERR_INPUT: a text that is none of its kind, or a limit beyond ACCESS_LIMIT_MAX. */
 int access_grant_check(const struct access_grant *g, struct err *e) MUST_USE;

@@ -110,6 +110,10 @@ int access_grant_json(const struct access_grant *g, json_t **out, struct err *e)
 	obj_time(&o, "expires", g->expires_us);
 	obj_time(&o, "revoked", g->revoked_us);
 	obj_add(&o, "limits", access_limits_json(&g->limits));
+	if (g->names_subjects)
+		obj_bool(&o, "names_subjects", true);
+	if (g->subject[0])
+		obj_text(&o, "subject", g->subject);
 	return obj_done(&o, out, e);
 }
 
@@ -160,6 +164,8 @@ int access_grant_read(const json_t *o, struct access_grant *g, struct err *e)
 		.budget = take_limit(limits, "budget"),
 		.streams = take_limit(limits, "streams"),
 	};
+	TRY(take_text(o, "subject", g->subject, sizeof g->subject, e));
+	g->names_subjects = json_is_true(json_object_get(o, "names_subjects"));
 	return access_grant_check(g, e); /* one that reads otherwise would allow more */
 }
 

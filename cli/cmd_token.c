@@ -65,6 +65,7 @@ static int take_grant(struct cli *c, struct access_grant *g)
 	TRY(take_text(c, "models", g->models, sizeof g->models));
 	TRY(take_text(c, "policy", g->policy, sizeof g->policy));
 	TRY(take_limits(c, &g->limits));
+	g->names_subjects = cli_has(c, "names-subjects");
 	TRY(take_time(c, "expires", &g->expires_us));
 	if (g->expires_us && g->expires_us <= env_now_us(&c->env))
 		return err_set(&c->err, ERR_USAGE, "--expires %.40s: that is over already",
@@ -99,7 +100,8 @@ static int make_token(struct cli *c, struct flow *f, struct access_grant *g, int
 		      json_t **report)
 {
 	char secret[ACCESS_SECRET_ROOM], room[80];
-	struct flow_actor by = { actor_name(c, room), cli_value(c, "reason") };
+	struct flow_actor by = { actor_name(c, room), cli_value(c, "reason"),
+				 cli_value(c, "subject") };
 	const char *path = cli_value(c, "out");
 	TRY(flow_token_new(f, g, &by, secret, report, &c->err));
 	int rc = 0;
@@ -109,7 +111,8 @@ static int make_token(struct cli *c, struct flow *f, struct access_grant *g, int
 		json_object_set_new(*report, "secret", json_string(secret));
 	explicit_bzero(secret, sizeof secret);
 	if (rc < 0) {
-		struct flow_actor again = { by.name, "its secret could not be written" };
+		struct flow_actor again = { .name = by.name,
+					    .reason = "its secret could not be written" };
 		json_t *ignored = NULL;
 		struct err unsaid;
 		(void)!flow_token_revoke(f, g->id, &again, &ignored, &unsaid);

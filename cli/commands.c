@@ -413,6 +413,8 @@ const struct cli_command cli_commands[] = {
 	    { "tokens-per-day", "N", "of UTC" },
 	    { "budget", "N", "tokens in all" },
 	    { "streams", "N", "answers at once" },
+	    { "subject", "PERSON", "whose token it is; only a keyed handle is kept" },
+	    { "names-subjects", NULL, "its requests may name the person (serve --subject-header)" },
 	    { "out", "FILE", "write the secret there (mode 0600) instead of showing it" },
 	    AS_OPTION,
 	    { "reason", "TEXT", "why; for the log" } },

@@ -6,6 +6,7 @@
  * a server looks at the table before it answers another request. */
 #include "flow/access.h"
 #include "audit/keyed.h"
+#include "audit/subject.h"
 #include "flow/home.h"
 
 #include <string.h>
@@ -40,7 +41,8 @@ static json_t *token_json(const struct access_grant *g)
 static json_t *roles_json(const json_t *grant)
 {
 	static const char *const members[] = { "roles",  "scopes",  "models",
-					       "policy", "expires", "subject" };
+					       "policy", "expires", "names_subjects",
+					       "subject" };
 	struct obj o = { 0 };
 	for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
 		json_t *v = json_object_get(grant, members[i]);
@@ -101,6 +103,8 @@ int flow_token_new(struct flow *f, struct access_grant *g, const struct flow_act
 {
 	struct audit_receipt receipt;
 	TRY(check_actor(by, e));
+	if (or_null(by->person))
+		TRY(audit_subject_handle(f->log, by->person, g->subject, e));
 	access_secret_draw(f->env, g, secret);
 	g->made_us = env_now_us(f->env);
 	struct digest d = digest_of(secret, strlen(secret));

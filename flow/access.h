@@ -8,6 +8,7 @@
 /* Who acts, and why; reason may be NULL. */
 struct flow_actor {
 	const char *name, *reason;
+	const char *person; /* whose token it is to be: by name, of which a handle is kept; or NULL */
 };
 
 /* Make a token of this grant, whose id and time are filled in. The secret is told here, once.

@@ -65,6 +65,22 @@ Test(access, only_the_whole_secret_is_taken_and_the_table_has_its_digest_alone)
 	place_close(&p);
 }
 
+Test(access, whose_a_token_is_and_whether_it_names_others_comes_back_as_it_was_made)
+{
+	struct place p;
+	char secret[ACCESS_SECRET_ROOM], other[ACCESS_SECRET_ROOM];
+	struct access_grant g = { .subject = "handle:00112233445566778899aabbccddeeff", .names_subjects = true };
+	struct access_grant h = { 0 };
+	place_open(&p);
+	make_token(&p, &g, secret);
+	make_token(&p, &h, other);
+	cr_expect_str_eq(who(&p, secret).subject, g.subject);
+	cr_expect(who(&p, secret).names_subjects);
+	cr_expect_str_empty(who(&p, other).subject);
+	cr_expect(!who(&p, other).names_subjects);
+	place_close(&p);
+}
+
 Test(access, expired_is_as_unknown)
 {
 	struct place p;
