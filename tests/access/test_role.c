@@ -40,6 +40,6 @@ Test(access_role, whoever_need_not_say_who_they_are_may_only_ask)
 {
 	struct access_caller nobody = access_nobody(NULL);
 	cr_expect_eq(nobody.permissions, ACCESS_INFER);
-	cr_expect_str_empty(nobody.id);
-	cr_expect_str_empty(nobody.handle);
+	cr_expect_str_eq(nobody.id, "");
+	cr_expect_str_eq(nobody.handle, "");
 }
