@@ -4,7 +4,8 @@
  * Order: running answers (decode), one row each, and drafts where rows are left; then pieces of
  * prompts (chunked prefill), the least served client first. A task may preempt parked tasks and
  * younger ones; a client without a running task may preempt the youngest task of a client that has
- * several. A preempted task keeps its age, so that the oldest task always goes on. */
+ * several, and an answer of few tokens the youngest of its own client's long ones. A preempted task
+ * keeps its age, so that the oldest task always goes on. */
 #include "engine/scheduler.h"
 #include "engine/engine_in.h"
 
@@ -17,7 +18,8 @@
  * short, and the reader's thread waits for a core. */
 #define IDLE_STEPS 8u
 #define IDLE_US 500000
-#define ROWS_DRAFTS 32u /* rows of a step up to which drafts are added */
+#define SHORT_TOKENS 64u /* of an answer that its client's long ones let in before them */
+#define ROWS_DRAFTS 32u  /* rows of a step up to which drafts are added */
 
 static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
@@ -97,12 +99,30 @@ static uint32_t count_active(struct scheduler *s)
 	return n;
 }
 
+static bool is_short(const struct task *t) { return t->id_room <= SHORT_TOKENS; }
+
+/* For an answer of few tokens: the youngest of its client's long ones. Whoever keeps two
+ * hundred streams open would wait for minutes for one word else. */
+static struct task *place_of_own(const struct scheduler *s, const struct task *t)
+{
+	if (!is_short(t) || t->client->active < 2)
+		return NULL;
+	for (struct task *v = s->youngest; v != NULL; v = v->before) {
+		if (v->client == t->client && v->state == TASK_RUNNING && task_is_ready(v) &&
+		    !v->stepping && !is_short(v))
+			return v;
+	}
+	return NULL;
+}
+
 /* For a client without a running task: the youngest task of the client that has most. */
 static struct task *place_of_another(const struct scheduler *s, const struct task *t)
 {
 	struct task *best = NULL;
 	uint32_t most = 1;
-	for (struct task *v = s->youngest; v != NULL && t->client->active == 0; v = v->before) {
+	if (t->client->active > 0)
+		return place_of_own(s, t);
+	for (struct task *v = s->youngest; v != NULL; v = v->before) {
 		if (v->state == TASK_RUNNING && task_is_ready(v) && v->client->active > most) {
 			most = v->client->active;
 			best = v;
@@ -115,8 +135,10 @@ static struct task *next_waiting(const struct scheduler *s)
 {
 	struct task *best = NULL;
 	for (struct task *t = s->oldest; t != NULL; t = t->after) {
-		if (t->state == TASK_WAITING && task_is_ready(t) &&
-		    (best == NULL || t->client->served < best->client->served))
+		if (t->state != TASK_WAITING || !task_is_ready(t))
+			continue;
+		if (best == NULL || t->client->served < best->client->served ||
+		    (t->client == best->client && is_short(t) && !is_short(best)))
 			best = t;
 	}
 	return best;

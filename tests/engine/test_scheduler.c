@@ -10,6 +10,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -532,6 +533,34 @@ Test(engine_scheduler, client_with_thirty_requests_leaves_another_its_share)
 	cr_assert_eq(r, ENGINE_LENGTH, "%s", e.text);
 	cr_assert_leq(atomic_load(&finished), MANY / 2);
 	engine_session_close(one);
+	for (int i = 0; i < MANY; i++) {
+		pthread_join(h[i].thread, NULL);
+		engine_session_close(h[i].s);
+	}
+	engine_close(m);
+}
+
+/* All places are taken by long answers of the same client, and more of them wait: one of few tokens is let in
+ * before any of them ends. */
+Test(engine_scheduler, short_answer_does_not_wait_for_the_long_ones_of_its_client)
+{
+	enum { MANY = 12 };
+	struct engine *m = open_with(DEMO, (struct engine_options){ .threads = 2, .batch_max = 4 });
+	struct engine_request q = request_of(10, 1900), few = request_of(10, 2);
+	struct hungry h[MANY];
+	atomic_uint finished = 0;
+	atomic_bool enough = false;
+	for (int i = 0; i < MANY; i++) {
+		h[i] = (struct hungry){ .m = m, .s = must_open(m, &q), .finished = &finished, .enough = &enough };
+		cr_assert_eq(pthread_create(&h[i].thread, NULL, hungry_main, &h[i]), 0);
+	}
+	while (atomic_load(&h[0].taken) < 5)
+		sched_yield();
+	struct hungry word = { .m = m, .s = must_open(m, &few) };
+	hungry_main(&word);
+	engine_session_close(word.s);
+	cr_expect_eq(atomic_load(&finished), 0, "before any of the long ones ended");
+	atomic_store(&enough, true);
 	for (int i = 0; i < MANY; i++) {
 		pthread_join(h[i].thread, NULL);
 		engine_session_close(h[i].s);
