@@ -39,6 +39,9 @@ struct pool {
 		unsigned worker;
 		int core; /* that it stays on; -1: any */
 	} seat[LIMIT_THREADS];
+	pthread_mutex_t turn_lock; /* of the next two: callers by the order of their coming */
+	pthread_cond_t turn_ends;
+	uint64_t turn_next, turn_now;
 	int first_core; /* of the caller, while in a pass */
 	void (*start)(void);
 };
@@ -201,6 +204,27 @@ static void run(struct pool *p, uint32_t parts, void (*work)(void *ctx, struct p
 	wait_done(p, parts);
 }
 
+void pool_hold(struct pool *p)
+{
+	if (p == NULL)
+		return;
+	pthread_mutex_lock(&p->turn_lock);
+	uint64_t mine = p->turn_next++;
+	while (p->turn_now != mine)
+		pthread_cond_wait(&p->turn_ends, &p->turn_lock);
+	pthread_mutex_unlock(&p->turn_lock);
+}
+
+void pool_release(struct pool *p)
+{
+	if (p == NULL)
+		return;
+	pthread_mutex_lock(&p->turn_lock);
+	if (++p->turn_now != p->turn_next)
+		pthread_cond_broadcast(&p->turn_ends);
+	pthread_mutex_unlock(&p->turn_lock);
+}
+
 void pool_run(struct pool *p, uint32_t parts, void (*work)(void *ctx, struct part part), void *ctx)
 {
 	run(p, parts, work, ctx, false);
@@ -256,6 +280,8 @@ int pool_open(struct pool **out, unsigned threads, void (*start)(void), struct e
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->wake, NULL);
 	pthread_cond_init(&p->finished, NULL);
+	pthread_mutex_init(&p->turn_lock, NULL);
+	pthread_cond_init(&p->turn_ends, NULL);
 	cores_give(p);
 	for (unsigned i = 1; i < threads; i++) {
 		p->seat[i].pool = p;
@@ -281,6 +307,8 @@ void pool_close(struct pool *p)
 		pthread_join(p->thread[i], NULL);
 	pthread_cond_destroy(&p->wake);
 	pthread_cond_destroy(&p->finished);
+	pthread_cond_destroy(&p->turn_ends);
+	pthread_mutex_destroy(&p->turn_lock);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
 }

@@ -34,6 +34,11 @@ int pool_open(struct pool **out, unsigned threads, void (*start)(void), struct e
 void pool_close(struct pool *p); /* NULL is fine */
 unsigned pool_threads(const struct pool *p); /* NULL: 1, the caller */
 
+/* Only one caller runs parts at a time. Several that share a pool hold it meanwhile, in the order
+ * in which they came; NULL is fine. */
+void pool_hold(struct pool *p);
+void pool_release(struct pool *p);
+
 /* Where the pool has as many threads as the machine has cores, each thread is bound to a core; the
  * caller is bound to its own from enter to leave, so that no worker shares it. */
 struct pool_caller {

@@ -81,6 +81,7 @@ int cli_models_add(struct cli *c, const struct serve_options *all, struct serve_
 		TRY(read_asked(c, i, n, &asked)); /* all of them, before minutes of loading */
 	for (size_t i = 0; i < n; i++) {
 		struct serve_options o = *all;
+		o.models = (unsigned)n;
 		TRY(read_asked(c, i, n, &asked));
 		o.ref = asked.ref;
 		o.model_name = asked.name;

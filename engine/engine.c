@@ -79,6 +79,11 @@ static int means_open(struct engine *m, const struct engine_options *o, struct e
 {
 	unsigned threads = o->threads > 0 ? o->threads : machine_cores();
 	TRY(kernels_pick(&m->kernels, o->kernels, o->fast, e));
+	m->pool_is_others = o->with != NULL;
+	if (o->with) {
+		m->pool = o->with->pool;
+		return 0;
+	}
 	return pool_open(&m->pool, threads < LIMIT_THREADS ? threads : LIMIT_THREADS, thread_begin,
 			 e);
 }
@@ -153,7 +158,6 @@ static int engine_new(struct engine **out, struct err *e)
 	struct engine *m = *out = calloc(1, sizeof *m);
 	if (m == NULL)
 		return err_set(e, ERR_NOMEM, "model");
-	pthread_mutex_init(&m->lock, NULL);
 	return 0;
 }
 
@@ -245,11 +249,11 @@ void engine_close(struct engine *m)
 	aside_close(m->aside);
 	if (m->backend)
 		m->backend->close(m->backend);
-	pool_close(m->pool);
+	if (!m->pool_is_others)
+		pool_close(m->pool);
 	engine_pass_free(&m->pass);
 	language_close(m->text);
 	buf_free(&m->notes);
-	pthread_mutex_destroy(&m->lock);
 	free(m);
 }
 

@@ -1,6 +1,5 @@
-/* Engine: from a checkpoint folder to tokens. Reads only through a struct source, computes only
- * through the table of kernels/. Batch-invariant: logits of a row do not depend on its neighbours,
- * on chunking or on threads. */
+/* Engine: from a checkpoint folder to tokens. Reads only through a struct source. Batch-invariant:
+ * logits of a row do not depend on its neighbours, on chunking or on threads. */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
@@ -22,8 +21,9 @@ enum engine_cache { ENGINE_CACHE_F32, ENGINE_CACHE_BF16, ENGINE_CACHE_INT8 };
 
 struct engine_options {
 	unsigned threads; /* 0: one for each core */
-	const char
-		*kernels; /* NULL: HALLMARK_KERNELS, else the best this machine has: "avx2", ... */
+	struct engine *with; /* its threads are taken instead, in turn; it is closed later; or NULL */
+	unsigned memory_share; /* the default cache is of a so-manieth part of what is free; 0: 1 */
+	const char *kernels; /* NULL: HALLMARK_KERNELS, else the best this machine has: "avx2" */
 	bool fast; /* numerics: a fast twin of the kernels where there is one; bits of its own */
 	enum model_packing weights;
 	enum engine_cache cache;
@@ -52,9 +52,9 @@ struct engine_facts {
 	unsigned threads;
 };
 
-/* Load config, weights, tokenizer and template from the source (closed by the caller after this
- * returns). A folder without tokenizer loads; text functions then answer ERR_UNSUPPORTED. Refusals
- * name file, key or tensor and value; ERR_NOMEM comes before a weight is read. */
+/* Load config, weights, tokenizer and template from the source, closed by the caller afterwards.
+ * Without a tokenizer text functions answer ERR_UNSUPPORTED. Refusals name file, key or tensor and
+ * value; ERR_NOMEM comes before a weight is read. */
 int engine_open(struct engine **out, struct source *src, const struct engine_options *o,
 		struct err *e) MUST_USE;
 /* What engine_open would refuse of the files, of an adapter by itself too; no weight is read. */

@@ -34,12 +34,12 @@ struct engine {
 	struct model_config config;
 	struct engine_facts facts;
 	const struct kernels *kernels; /* of the host: draws are made with them */
-	struct pool *pool;
+	struct pool *pool; /* held by one call of a backend at a time; pass is of who holds it */
+	bool pool_is_others;
 	struct language *text; /* NULL: no tokenizer */
 	struct buf notes;
 	struct backend *backend;
 	struct pass_buffers pass;
-	pthread_mutex_t lock; /* one call of the backend at a time; pass and pool are its */
 	struct cache_pool *pages;
 	struct state_pool *states; /* NULL: no layer has state */
 	struct scheduler *scheduler;

@@ -277,9 +277,9 @@ static int forward_locked(struct engine *m, const struct engine_feed *feed, size
 
 int engine_forward(struct engine *m, const struct engine_feed *feed, size_t count, struct err *e)
 {
-	pthread_mutex_lock(&m->lock);
+	pool_hold(m->pool);
 	int rc = forward_locked(m, feed, count, e);
-	pthread_mutex_unlock(&m->lock);
+	pool_release(m->pool);
 	return rc;
 }
 
@@ -287,17 +287,17 @@ int engine_forward(struct engine *m, const struct engine_feed *feed, size_t coun
 
 void engine_traffic(struct engine *m, struct engine_traffic *out)
 {
-	pthread_mutex_lock(&m->lock);
+	pool_hold(m->pool);
 	m->backend->load(m->backend, out);
-	pthread_mutex_unlock(&m->lock);
+	pool_release(m->pool);
 }
 
 static int peak(struct engine *m, enum backend_peak what, double *giga, struct err *e)
 {
 	double rate;
-	pthread_mutex_lock(&m->lock);
+	pool_hold(m->pool);
 	int rc = m->backend->peak(m->backend, what, &rate, e);
-	pthread_mutex_unlock(&m->lock);
+	pool_release(m->pool);
 	if (rc == 0)
 		*giga = rate / 1e9;
 	return rc;

@@ -74,9 +74,9 @@ static void draw_all(struct scheduler *s)
 		draw_share(s, (struct part){ 0, s->turns, s->turns, 0 });
 		return;
 	}
-	pthread_mutex_lock(&m->lock); /* the pool is that of the passes */
+	pool_hold(m->pool); /* the pool is that of the passes */
 	pool_run(m->pool, s->turns, draw_share, s);
-	pthread_mutex_unlock(&m->lock);
+	pool_release(m->pool);
 }
 
 /* ---- the pass ---- */
@@ -107,9 +107,9 @@ static int positions_ready(struct scheduler *s, struct err *e)
 	}
 	if (positions <= s->positions)
 		return 0;
-	pthread_mutex_lock(&m->lock);
+	pool_hold(m->pool);
 	int r = m->backend->positions(m->backend, positions, e);
-	pthread_mutex_unlock(&m->lock);
+	pool_release(m->pool);
 	if (r == 0)
 		s->positions = positions;
 	return r;

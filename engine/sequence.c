@@ -22,10 +22,14 @@ static uint64_t context_bytes(const struct engine *m)
 
 /* The default size: a third of the free memory, three quarters if one full context needs that much;
  * at most what all sessions of a step can fill. */
-static uint64_t bytes_default(const struct engine *m, uint32_t batch)
+static uint64_t bytes_default(const struct engine *m, uint32_t batch, unsigned share)
 {
 	uint64_t memory = machine_memory(), states = SLOTS_EACH * m->backend->state_bytes,
 		 one = context_bytes(m), all = (one + states) * batch, bytes = memory / 3;
+	if (memory != UINT64_MAX && share > 1) {
+		memory /= share;
+		bytes = memory / 3;
+	}
 	one += states > 0 ? one / 7 + states : 0; /* slots_of takes an eighth */
 	if (memory == UINT64_MAX || memory < m->backend->page_bytes)
 		return one;
@@ -50,7 +54,8 @@ int sequence_pool_open(struct engine *m, const struct engine_options *o, struct 
 {
 	uint32_t batch = o->batch_max > 0 ? o->batch_max : 64;
 	uint64_t page = m->backend->page_bytes, each = m->backend->state_bytes,
-		 bytes = o->cache_bytes > 0 ? o->cache_bytes : bytes_default(m, batch);
+		 bytes = o->cache_bytes > 0 ? o->cache_bytes
+					    : bytes_default(m, batch, o->memory_share);
 	uint32_t slots = slots_of(m, batch, bytes, o->cache_bytes > 0);
 	uint64_t left = bytes > slots * each ? bytes - slots * each : 0,
 		 pages = page > 0 ? left / page : UINT32_MAX;
@@ -194,9 +199,9 @@ int sequence_open(struct engine_sequence **out, struct engine *m, uint32_t token
 
 static int positions_ready(struct engine *m, uint32_t positions, struct err *e)
 {
-	pthread_mutex_lock(&m->lock);
+	pool_hold(m->pool);
 	int r = m->backend->positions(m->backend, positions, e);
-	pthread_mutex_unlock(&m->lock);
+	pool_release(m->pool);
 	return r;
 }
 
@@ -252,10 +257,10 @@ int engine_sequence_repeat(struct engine_sequence *s, uint32_t length, struct er
 	if (s->length < KERNEL_PAGE || length < s->length || length > s->room)
 		return err_set(e, ERR_INPUT, "cannot repeat %u tokens to %u: %d to %u can be",
 			       s->length, length, KERNEL_PAGE, s->room);
-	pthread_mutex_lock(&s->engine->lock);
+	pool_hold(s->engine->pool);
 	for (uint32_t i = 1; i * KERNEL_PAGE < length; i++)
 		b->page_copy(b, s->page[0], s->page[i]);
-	pthread_mutex_unlock(&s->engine->lock);
+	pool_release(s->engine->pool);
 	s->length = s->state.at = length;
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* The engine as answerer: a session for each choice, whose text the family's reply parser turns
  * into events. */
 #include "serve/engine_answer.h"
+#include "serve/service.h"
 
 #include "base/check.h"
 #include "serve/compute.h"
@@ -340,6 +341,11 @@ int serve_check(const char *dir, struct err *e)
 	return rc;
 }
 
+struct engine *serve_engine_of(const struct serve_service *s)
+{
+	return s->who == &serve_engine_answerer ? ((struct serve_engine *)s->self)->engine : NULL;
+}
+
 int serve_engine_open(struct serve_engine **out, struct source *src, struct source *adapter,
 		      const struct serve_options *o, bool clamp, bool quiet, struct clock clock,
 		      struct err *e)
@@ -352,6 +358,8 @@ int serve_engine_open(struct serve_engine **out, struct source *src, struct sour
 		TRY_OUT(err_set(e, ERR_NOMEM, "out of memory"));
 	TRY_OUT(serve_compute_read(&o->compute, &options, e));
 	options.adapter = adapter;
+	options.with = o->with ? serve_engine_of(o->with) : NULL;
+	options.memory_share = o->models;
 	options.quiet = quiet;
 	options.clock = clock;
 	m->packed = serve_weights_name(options.weights);

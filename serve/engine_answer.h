@@ -23,6 +23,10 @@ int serve_engine_open(struct serve_engine **out, struct source *src, struct sour
 		      const struct serve_options *o, bool clamp, bool quiet, struct clock clock,
 		      struct err *e) MUST_USE;
 
+/* The engine behind a service; NULL: there is none. */
+struct serve_service;
+struct engine *serve_engine_of(const struct serve_service *s);
+
 /* One choice: session -> text -> events. */
 struct engine_choice {
 	struct engine_session *session;

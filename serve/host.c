@@ -2,6 +2,7 @@
 #include "audit/audit.h"
 #include "base/limits.h"
 #include "base/text.h"
+#include "serve/engine_answer.h"
 #include "serve/receipt.h"
 #include "serve/service.h"
 
@@ -32,7 +33,7 @@ void serve_host_close(struct serve_host *h)
 {
 	if (!h)
 		return;
-	for (size_t i = 0; i < h->count; i++)
+	for (size_t i = h->count; i-- > 0;) /* those that share threads before whose they are */
 		serve_service_close(h->service[i]);
 	aside_close(h->aside);
 	json_decref(h->last_reload);
@@ -83,11 +84,39 @@ int serve_host_take(struct serve_host *h, struct serve_service *s, struct err *e
 	return rc;
 }
 
+/* What is given for all models is shared out: memory as it is left, the caches' in equal parts,
+ * threads as they are, for one pass at a time. */
+static int share(const struct serve_host *h, struct serve_options *o, struct err *e)
+{
+	uint64_t taken = 0, *most = &o->compute.memory_max;
+	for (size_t i = h->count; i-- > 0;) {
+		const struct engine *m = serve_engine_of(h->service[i]);
+		if (!m)
+			continue;
+		o->with = h->service[i];
+		taken += engine_info(m)->weight_bytes;
+	}
+	if (o->models > 1)
+		o->compute.cache_bytes /= o->models;
+	if (*most && *most <= taken)
+		return err_set(e, ERR_NOMEM,
+			       "the models before it take %llu bytes, all of the %llu that are "
+			       "allowed (--memory)",
+			       (unsigned long long)taken, (unsigned long long)*most);
+	*most -= *most ? taken : 0;
+	return 0;
+}
+
 int serve_host_add(struct serve_host *h, const struct serve_options *o, struct err *e)
 {
+	struct serve_options mine = *o;
 	struct serve_service *s;
 	TRY(check_place(h, o->model_name ? o->model_name : o->ref, e));
-	TRY(serve_service_open(&s, h->flow, o, e));
+	int rc = share(h, &mine, e);
+	if (rc == 0)
+		rc = serve_service_open(&s, h->flow, &mine, e);
+	if (rc < 0)
+		return h->count ? err_prefix(e, "%s", o->model_name ? o->model_name : o->ref) : rc;
 	return serve_host_take(h, s, e);
 }
 

@@ -168,7 +168,7 @@ static void add_next(struct arr *list, struct next *n)
 	}
 	if (n->had && strcmp(n->result, "replaced") == 0)
 		obj_add(&o, "was", json_digest(&n->was));
-	if (n->why.text[0])
+	if (strcmp(n->result, "refused") == 0)
 		obj_add(&o, "reason", json_text_lossy(n->why.text));
 	arr_object(list, &o);
 	serve_bundle_drop(b);

@@ -43,6 +43,9 @@ struct serve_options {
 	uint32_t timeout_s;   /* an answer that takes longer ends as ERR_UNAVAILABLE; 0: none */
 	const char *sampling; /* what a request leaves out is "model"'s (NULL too), or "neutral" */
 	const char *cache_share; /* who shares kept prompts: "token" (NULL too), "group", "all" */
+	unsigned models;         /* that share compute's memory; 0: 1 */
+	/* Its threads are taken, in turn; it is closed later. Set by serve_host_add; NULL: none */
+	const struct serve_service *with;
 };
 /* What serve would refuse of a folder's files, whoever signed them; no weight is read. */
 int serve_check(const char *dir, struct err *e) MUST_USE;

@@ -2,6 +2,7 @@
 #include "base/pool.h"
 
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -102,4 +103,48 @@ Test(pool, items_are_shared_evenly_and_whole)
 			}
 		}
 	}
+}
+
+struct holder {
+	struct pool *pool;
+	atomic_int *inside, *turns;
+	bool alone;
+};
+
+static void nothing(void *ctx, struct part part) { (void)ctx, (void)part; }
+
+static void *hold_often(void *arg)
+{
+	struct holder *h = arg;
+	for (int i = 0; i < 200; i++) {
+		pool_hold(h->pool);
+		h->alone &= atomic_fetch_add(h->inside, 1) == 0;
+		pool_run(h->pool, 4, nothing, NULL);
+		atomic_fetch_sub(h->inside, 1);
+		pool_release(h->pool);
+		atomic_fetch_add(h->turns, 1);
+	}
+	return NULL;
+}
+
+Test(pool, is_held_by_one_caller_at_a_time)
+{
+	struct pool *p;
+	struct err e = { 0 };
+	atomic_int inside = 0, turns = 0;
+	struct holder h[3];
+	pthread_t t[3];
+	cr_assert_eq(pool_open(&p, 2, NULL, &e), 0, "%s", e.text);
+	for (int i = 0; i < 3; i++) {
+		h[i] = (struct holder){ p, &inside, &turns, true };
+		pthread_create(&t[i], NULL, hold_often, &h[i]);
+	}
+	for (int i = 0; i < 3; i++) {
+		pthread_join(t[i], NULL);
+		cr_expect(h[i].alone);
+	}
+	cr_expect_eq(atomic_load(&turns), 600);
+	pool_close(p);
+	pool_hold(NULL);
+	pool_release(NULL);
 }
