@@ -22,11 +22,15 @@ static const char *actor_name(const struct cli *c, char room[80])
 	return room;
 }
 
-/* An option's text into out[room]; absent leaves "". */
+/* An option's text into out[room]; absent leaves "", which stands for all, so that an empty one,
+ * such as a script's variable that was not set, is refused. */
 static int take_text(struct cli *c, const char *name, char *out, size_t room)
 {
 	const char *v = cli_value(c, name);
 	out[0] = 0;
+	if (v && !*v)
+		return err_set(&c->err, ERR_USAGE,
+			       "--%s is empty: leave it out if that is what you mean", name);
 	if (v && strlen(v) >= room)
 		return err_set(&c->err, ERR_USAGE, "--%s: longer than %zu bytes", name, room - 1);
 	if (v)
@@ -34,13 +38,24 @@ static int take_text(struct cli *c, const char *name, char *out, size_t room)
 	return 0;
 }
 
+/* 0 is what no limit is kept as, and nobody who writes it means that. */
+static int take_limit(struct cli *c, const char *name, uint64_t *out)
+{
+	TRY(cli_number(c, name, out));
+	if (cli_value(c, name) && *out == 0)
+		return err_set(&c->err, ERR_USAGE,
+			       "--%s 0: expected at least 1; without the option there is no limit",
+			       name);
+	return 0;
+}
+
 static int take_limits(struct cli *c, struct access_limits *l)
 {
-	TRY(cli_number(c, "requests-per-minute", &l->requests_per_minute));
-	TRY(cli_number(c, "tokens-per-minute", &l->tokens_per_minute));
-	TRY(cli_number(c, "tokens-per-day", &l->tokens_per_day));
-	TRY(cli_number(c, "budget", &l->budget));
-	return cli_number(c, "streams", &l->streams);
+	TRY(take_limit(c, "requests-per-minute", &l->requests_per_minute));
+	TRY(take_limit(c, "tokens-per-minute", &l->tokens_per_minute));
+	TRY(take_limit(c, "tokens-per-day", &l->tokens_per_day));
+	TRY(take_limit(c, "budget", &l->budget));
+	return take_limit(c, "streams", &l->streams);
 }
 
 static int take_time(struct cli *c, const char *name, int64_t *out)

@@ -70,6 +70,11 @@ def what_a_token_may(h, s):
     assert ask(s, chat, model="n")[0] == 403 and ask(s, bound, model="n")[0] == 403
     free, _ = make(h, "free")
     assert ask(s, free, model="n")[0] == 404
+    # what is empty or 0 would stand for all, and nobody means that
+    words = [(o, "") for o in ("--scopes", "--models", "--policy")]
+    for option, value in [*words, *((o, 0) for o in ("--budget", "--streams", "--tokens-per-day"))]:
+        told = h.run("token", "new", "--name", "none", "--role", "user", option, value, status=2)
+        assert b"leave it out" in told.stderr or b"at least 1" in told.stderr, told.stderr
 
 
 def limits(h, s):
