@@ -64,7 +64,8 @@ struct serve_operation {
  * record_error}: how many chats ran, and still do; when the last token of any of them was sent
  * (null: none was), and how long after the asking (0: before it); the index of the operator
  * record, or why it could not be written, which keeps no operation from being done. ERR_USAGE: no
- * such action; ERR_NOTFOUND: no such model; ERR_INPUT: a reason that is none. Any thread. */
+ * such action; ERR_NOTFOUND: no such model; ERR_INPUT: a reason that is none; ERR_UNAVAILABLE: to
+ * pause or resume what was told to end. Any thread. */
 int serve_host_operate(struct serve_host *h, const struct serve_operation *op, json_t **report,
 		       struct err *e) MUST_USE;
 /* The same in its steps, for who has other things to see to while what runs ends: taken up, what
@@ -80,7 +81,8 @@ int serve_host_end(struct serve_doing *d, json_t **report, struct err *e) MUST_U
  * its own tests where it enforces, has a lower version than the last of its name that was logged,
  * or changes while it is read. by: "signal", "watch" or "operator"; goes into the records:
  * "replace" before it takes force, "refuse" with the reason. Report: {ok, by, at_us, took_us,
- * reason, denied, policies [{model, file, result: "replaced", "unchanged", "refused" or "none",
+ * reason, denied, policies [{model, file, result: "replaced", "unchanged", "kept" (where another
+ * was refused), "refused" or "none",
  * digest, name, version, was, reason}]}; *report is made on failure too, where there is memory.
  * ERR_DENIED: refused as a policy; else why a file could not be read, or a record not written. One
  * at a time; any thread. */

@@ -67,7 +67,8 @@ void serve_host_cut(struct serve_doing *d)
 {
 	struct serve_service *s;
 	for (size_t i = 0; (s = service_at(d, i)); i++)
-		(void)serve_running_stop(s, d->action->cut, d->op->reason);
+		if (atomic_load(&s->state) != SERVE_OPEN) /* a model's: it was opened again */
+			(void)serve_running_stop(s, d->action->cut, d->op->reason);
 }
 
 static void wait_idle(struct serve_doing *d, unsigned wait_ms)
@@ -78,17 +79,35 @@ static void wait_idle(struct serve_doing *d, unsigned wait_ms)
 		(void)serve_running_wait(s, until);
 }
 
+/* Of a server that was told to end nothing opens again, whoever asks while what ran ends: an answer
+ * that began after a stop would be cut by nobody. */
+static int set_states(struct serve_doing *d, struct err *e)
+{
+	struct serve_host *h = d->host;
+	struct serve_service *s;
+	pthread_mutex_lock(&h->lock);
+	int rc = h->ending && !d->action->cut ? err_set(e, ERR_UNAVAILABLE,
+							"the server is ending: nothing of it can "
+							"be paused or resumed any more")
+					      : 0;
+	h->ending = h->ending || (d->action->cut && !d->op->model);
+	for (size_t i = 0; rc == 0 && (s = service_at(d, i)); i++)
+		atomic_store(&s->state, d->action->state);
+	pthread_mutex_unlock(&h->lock);
+	return rc;
+}
+
 /* Nothing new is taken from here on; a stop cuts what runs. */
-static void act(struct serve_doing *d)
+static int act(struct serve_doing *d, struct err *e)
 {
 	struct serve_service *s;
-	for (size_t i = 0; (s = service_at(d, i)); i++) {
-		atomic_store(&s->state, d->action->state);
+	TRY(set_states(d, e));
+	for (size_t i = 0; (s = service_at(d, i)); i++)
 		d->ran += serve_running_count(s);
-	}
 	if (d->action->cut && !d->action->waits)
 		serve_host_cut(d);
 	d->effective = steady_us(d);
+	return 0;
 }
 
 static void count_left(struct serve_doing *d)
@@ -194,8 +213,7 @@ static int begin(struct serve_doing *d, struct err *e)
 	TRY(check_text("actor", op->actor, e));
 	d->asked_us = env_now_us(flow_env(d->host->flow));
 	d->asked = steady_us(d);
-	act(d);
-	return 0;
+	return act(d, e);
 }
 
 int serve_host_begin(struct serve_host *h, const struct serve_operation *op,

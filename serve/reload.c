@@ -115,6 +115,7 @@ static int read_next(struct reload *r, size_t i, struct err *e)
 		*e = n->why;
 		return rc;
 	}
+	n->why = (struct err){ 0 }; /* of looking for what is kept already */
 	n->result = now && digest_equal(&now->bundle, &n->bundle->profile->bundle) ? "unchanged"
 										   : "replaced";
 	return 0;
@@ -157,6 +158,8 @@ static void add_next(struct arr *list, struct next *n)
 {
 	struct serve_bundle *b = serve_bundle_hold(n->service);
 	struct obj o = { 0 };
+	if (n->bundle && strcmp(n->result, "replaced") == 0)
+		n->result = "kept"; /* another was refused, and nothing came of this one */
 	obj_text(&o, "model", n->service->model_name);
 	obj_add(&o, "file",
 		n->service->policy[0] ? json_text_lossy(n->service->policy) : json_null());

@@ -61,8 +61,9 @@ struct serve_host {
 	struct serve_service *service[SERVE_SERVICES_MAX];
 	size_t count;
 	pthread_mutex_t reloading; /* one reload at a time */
-	pthread_mutex_t lock;      /* of the next */
+	pthread_mutex_t lock;      /* of the next two, and of changes to the state of services */
 	json_t *last_reload;       /* the report of the last one; NULL: there was none */
+	bool ending;               /* told to stop or to drain, all of it */
 	/* Policies that were logged, by name: the version of the last. Under `reloading`. */
 	struct serve_seen {
 		char name[128];

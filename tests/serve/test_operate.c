@@ -284,6 +284,58 @@ Test(serve_operate, a_drain_waits_and_then_cuts)
 	json_decref(report);
 }
 
+Test(serve_operate, what_was_told_to_end_does_not_open_again)
+{
+	static const char *const ends[] = { "stop", "drain" }, *const opens[] = { "resume", "pause" };
+	struct serve_chat *c;
+	struct err e = { 0 };
+	json_decref(operate("stop", "e"));
+	json_decref(operate("resume", "e")); /* one model may */
+	cr_assert_eq(begin(&c, &e), 0, "%s", e.text);
+	serve_chat_close(c);
+	for (size_t i = 0; i < 2; i++) {
+		json_decref(operate(ends[i], NULL));
+		for (size_t k = 0; k < 4; k++) {
+			struct serve_operation op = { .action = opens[k % 2], .model = k < 2 ? "e" : NULL,
+						      .actor = "a", .reason = "r" };
+			json_t *report = NULL;
+			cr_expect_eq(serve_host_operate(at.host, &op, &report, &e), ERR_UNAVAILABLE);
+			cr_expect_eq(begin(&c, &e), ERR_UNAVAILABLE);
+		}
+	}
+}
+
+static void *drain_slowly(void *arg)
+{
+	struct serve_operation op = { .action = "drain", .model = "e", .actor = "a", .reason = "r",
+				      .wait_ms = 300 };
+	struct err e = { 0 };
+	cr_assert_eq(serve_host_operate(at.host, &op, arg, &e), 0, "%s", e.text);
+	return NULL;
+}
+
+Test(serve_operate, a_model_that_is_opened_again_ends_no_answers_of_its_drain)
+{
+	struct serve_chat *c;
+	struct err e = { 0 };
+	char text[64];
+	json_t *report = NULL;
+	pthread_t thread;
+	cr_assert_eq(begin(&c, &e), 0, "%s", e.text);
+	cr_assert_eq(pthread_create(&thread, NULL, drain_slowly, &report), 0);
+	struct serve_chat *other;
+	while (begin(&other, &e) == 0) {
+		serve_chat_close(other);
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	}
+	json_decref(operate("resume", "e"));
+	nanosleep(&(struct timespec){ .tv_nsec = 500000000 }, NULL);
+	hear(c, 2, text, sizeof text);
+	serve_chat_close(c);
+	pthread_join(thread, NULL);
+	json_decref(report);
+}
+
 Test(serve_operate, what_makes_no_sense_is_refused)
 {
 	static const struct {
@@ -318,6 +370,7 @@ static const char *reload(int expected)
 	cr_expect_eq(json_is_true(json_object_get(report, "ok")), rc == 0);
 	const json_t *mine = json_array_get(json_object_get(report, "policies"), 1);
 	snprintf(result, sizeof result, "%s", json_string_value(json_object_get(mine, "result")));
+	cr_expect_eq(!json_object_get(mine, "reason"), strcmp(result, "refused") != 0, "%s", result);
 	json_decref(report);
 	return result;
 }
@@ -384,6 +437,23 @@ Test(serve_operate, a_bad_policy_changes_nothing_and_says_why)
 	serve_chat_close(c);
 	write_policy(2, "[one]", "");
 	cr_expect_str_eq(reload(0), "unchanged");
+}
+
+Test(serve_operate, a_policy_beside_a_bad_one_is_kept_and_said_to_be)
+{
+	char first[LIMIT_PATH_BYTES];
+	struct serve_options o = { .ref = "endless", .model_name = "f", .policy = policy_path };
+	struct serve_service *s;
+	struct err e = { 0 };
+	memcpy(first, policy_path, sizeof first);
+	snprintf(policy_path, sizeof policy_path, "%s", temp_path(&at.temp, "q.toml"));
+	write_policy(2, "[one]", "");
+	cr_assert_eq(serve_service_open_answerer(&s, at.flow, &o, &endless, NULL, &e), 0, "%s", e.text);
+	cr_assert_eq(serve_host_take(at.host, s, &e), 0, "%s", e.text);
+	write_policy(3, "[two]", "nonsense = [\n");
+	memcpy(policy_path, first, sizeof first);
+	write_policy(3, "[two]", "");
+	cr_expect_str_eq(reload(ERR_INPUT), "kept");
 }
 
 Test(serve_operate, a_changed_file_is_seen_until_it_was_read)
