@@ -135,13 +135,17 @@ static int open_parts(struct access *a, struct err *e)
 int access_open(struct access **out, const struct access_options *o, struct err *e)
 {
 	struct access *a = calloc(1, sizeof *a);
+	pthread_condattr_t steady;
 	*out = NULL;
 	if (!a)
 		return err_set(e, ERR_NOMEM, "out of memory for tokens");
 	a->o = *o;
 	pthread_rwlock_init(&a->lock, NULL);
 	pthread_mutex_init(&a->save_lock, NULL);
-	pthread_cond_init(&a->ending, NULL);
+	pthread_condattr_init(&steady);
+	pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
+	pthread_cond_init(&a->ending, &steady);
+	pthread_condattr_destroy(&steady);
 	int rc = open_parts(a, e);
 	if (rc < 0)
 		access_close(a);

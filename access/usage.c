@@ -4,6 +4,7 @@
  * made or revoked that died before it could say so. */
 #include "access/live.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,7 +160,7 @@ static void *save_often(void *arg)
 	pthread_mutex_lock(&a->save_lock);
 	while (!a->ends) {
 		struct timespec until;
-		clock_gettime(CLOCK_REALTIME, &until);
+		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_sec += SAVE_S;
 		pthread_cond_timedwait(&a->ending, &a->save_lock, &until);
 		pthread_mutex_unlock(&a->save_lock);
@@ -172,9 +173,14 @@ static void *save_often(void *arg)
 	return NULL;
 }
 
+/* Signals belong to the thread that serves. */
 int access_usage_start(struct access *a, struct err *e)
 {
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
 	a->has_saver = pthread_create(&a->saver, NULL, save_often, a) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return a->has_saver ? 0 : err_set(e, ERR_IO, "no thread can be made");
 }
 
