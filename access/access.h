@@ -80,7 +80,8 @@ int access_schema(struct store_tx *tx, struct err *e) MUST_USE;
  * their access_options.changes, or within a second. */
 int access_token_add(struct store *s, const struct access_grant *g, const struct digest *secret,
 		     struct err *e) MUST_USE;
-void access_token_remove(struct store *s, const char *id); /* one that nobody was told of */
+/* One whose secret nobody was told: it is listed as revoked when it was made. */
+void access_token_remove(struct store *s, const char *id);
 /* By id, or by the name of one in use. *told: of a revoked one: that it is, is in the log. */
 int access_token_find(struct store *s, const char *which, struct access_grant *out, bool *told,
 		      struct err *e) MUST_USE;

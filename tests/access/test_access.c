@@ -81,6 +81,22 @@ Test(access, whose_a_token_is_and_whether_it_names_others_comes_back_as_it_was_m
 	place_close(&p);
 }
 
+Test(access, the_token_after_one_that_was_taken_back_is_seen)
+{
+	struct place p;
+	char secret[ACCESS_SECRET_ROOM], other[ACCESS_SECRET_ROOM];
+	struct access_grant g = { .name = "ci" }, h = { .name = "ci" };
+	place_open(&p);
+	g.made_us = h.made_us = p.now_us;
+	make_token(&p, &g, secret);
+	cr_expect_not_null(who(&p, secret).token);
+	access_token_remove(p.store, g.id);
+	make_token(&p, &h, other);
+	cr_expect_not_null(who(&p, other).token);
+	cr_expect_null(who(&p, secret).token);
+	place_close(&p);
+}
+
 Test(access, expired_is_as_unknown)
 {
 	struct place p;
