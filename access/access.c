@@ -124,6 +124,10 @@ static int open_parts(struct access *a, struct err *e)
 	TRY(access_token_init(&a->nobody, a, &nobody, e));
 	if (a->o.address_requests_per_minute > ACCESS_RATE_MAX)
 		return err_set(e, ERR_INPUT, "requests a minute of an address: at most 10^9");
+	if (a->o.person_requests_per_minute > ACCESS_RATE_MAX)
+		return err_set(e, ERR_INPUT, "requests a minute of a person: at most 10^9");
+	if (a->o.person_requests_per_minute)
+		TRY(access_addresses_open(&a->persons, a->o.env, e));
 	if (a->o.address_requests_per_minute)
 		TRY(access_addresses_open(&a->addresses, a->o.env, e));
 	if (a->o.token_file)
@@ -170,6 +174,7 @@ void access_close(struct access *a)
 	free(a->slot);
 	access_token_free(&a->nobody);
 	access_addresses_close(a->addresses);
+	access_addresses_close(a->persons);
 	pthread_cond_destroy(&a->ending);
 	pthread_mutex_destroy(&a->save_lock);
 	pthread_rwlock_destroy(&a->lock);
@@ -266,6 +271,23 @@ void access_address_take(struct access *a, const uint8_t address[16], struct acc
 					    env_steady_us(a->o.env));
 	if (us)
 		*out = (struct access_wait){ "requests per minute of an address", (us + 999) / 1000,
+					     false };
+}
+
+/* A handle is as good as an address that nobody can choose: its digits stand where those of an
+ * IPv6 network do. */
+void access_person_take(struct access *a, const char *handle, struct access_wait *out)
+{
+	uint8_t network[16] = { 0 };
+	*out = (struct access_wait){ 0 };
+	if (!a || !a->persons)
+		return;
+	struct digest d = digest_of(handle, strlen(handle));
+	memcpy(network, d.bytes, 8);
+	uint64_t us = access_addresses_take(a->persons, network, a->o.person_requests_per_minute,
+					    env_steady_us(a->o.env));
+	if (us)
+		*out = (struct access_wait){ "requests per minute of a person", (us + 999) / 1000,
 					     false };
 }
 

@@ -107,6 +107,7 @@ struct access_options {
 	const atomic_uint *changes;
 	const char *token_file; /* more tokens, NAME ROLES SECRET a line; NULL: none */
 	uint64_t address_requests_per_minute; /* 0: any number */
+	uint64_t person_requests_per_minute;  /* likewise, whatever tokens they come with */
 };
 /* Starts a thread that makes usage durable, every second. */
 int access_open(struct access **out, const struct access_options *o, struct err *e) MUST_USE;
@@ -153,6 +154,8 @@ struct access_state {
 /* Count a request of an address (IPv6, or mapped IPv4; an IPv6 client has its /64). Memory is
  * bounded: an address that is pushed out by others begins anew. */
 void access_address_take(struct access *a, const uint8_t address[16], struct access_wait *out);
+/* Likewise of a person, by handle. */
+void access_person_take(struct access *a, const char *handle, struct access_wait *out);
 /* Count a request, unless a limit of its token says no. draws: tokens of a model will be. */
 void access_request_take(struct access_token *t, bool draws, struct access_state *out);
 

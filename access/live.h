@@ -38,7 +38,7 @@ struct access {
 	size_t slots, count; /* slots: a power of two */
 	int64_t seen;        /* number of the last change */
 	struct access_token nobody;
-	struct access_addresses *addresses; /* NULL: not limited */
+	struct access_addresses *addresses, *persons; /* NULL: not limited */
 	pthread_mutex_t save_lock;          /* of the next three */
 	pthread_cond_t ending;
 	bool ends;

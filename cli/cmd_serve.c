@@ -191,6 +191,7 @@ static int serve(struct cli *c, struct flow *f, struct serve_host *h)
 	struct access_options o = { .token_file = cli_value(c, "token-file") };
 	struct access *access;
 	TRY(cli_number(c, "address-requests-per-minute", &o.address_requests_per_minute));
+	TRY(cli_number(c, "person-requests-per-minute", &o.person_requests_per_minute));
 	TRY(flow_access_open(f, &o, &access, &c->err));
 	int rc = serve_with(c, f, h, access);
 	access_close(access);

@@ -285,6 +285,7 @@ const struct cli_command cli_commands[] = {
 	    { "token-file", "FILE",
 	      "more tokens, NAME ROLES SECRET a line, for its owner alone (mode 0600)" },
 	    { "address-requests-per-minute", "N", "from one address, whoever asks (default: any)" },
+	    { "person-requests-per-minute", "N", "of one person, whatever tokens (default: any)" },
 	    { "admin", "SOCKET",
 	      "Unix socket for the operator (default HOME/admin.sock), or none" },
 	    { "tls-cert", "FILE",

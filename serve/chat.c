@@ -81,8 +81,7 @@ static int parse(struct serve_chat *c, const void *body, size_t len, const struc
 	return rc;
 }
 
-static bool may_use(const struct serve_caller *by, const char *model,
-		    const struct serve_service *s)
+static bool may_use(const struct serve_caller *by, const char *model, const struct serve_service *s)
 {
 	return !by || !by->allows || by->allows(by->allows_ctx, model, s);
 }
@@ -218,9 +217,7 @@ static void give_up(struct serve_chat *c, int rc, struct err *e)
 	bool gone = serve_running_cut(c, e) || atomic_load(&c->cancelled) ||
 		    (c->beside.job && atomic_load(&c->beside.job->stop));
 	if (!c->ended_by)
-		c->ended_by = gone	     ? "client"
-			      : c->overdue ? "deadline"
-					   : err_name(rc);
+		c->ended_by = gone ? "client" : c->overdue ? "deadline" : err_name(rc);
 	abandon(c, gone ? "aborted" : "error", gone ? "aborted" : "error");
 }
 
@@ -261,8 +258,9 @@ static int set_subject(struct serve_chat *c, const struct serve_caller *by, stru
 	if (by && by->person)
 		snprintf(c->subject, sizeof c->subject, "%s", by->person);
 	else if (by && by->subject)
-		return audit_subject_handle(flow_log(c->service->flow), by->subject, c->subject, e);
-	return 0;
+		TRY(audit_subject_handle(flow_log(c->service->flow), by->subject, c->subject, e));
+	bool limited = by && by->may_ask && c->subject[0];
+	return limited ? by->may_ask(by->may_ask_ctx, c->subject, e) : 0;
 }
 
 /* Who goes on from whose kept prefixes. Names of tokens are kept apart from their ids. */
@@ -463,8 +461,7 @@ static int advance(struct serve_chat *c, struct api_piece *piece, struct err *e)
 	struct serve_completion *ch = next_choice(c);
 	if (!ch)
 		return finish_chat(c, e);
-	c->overdue = c->deadline_us &&
-		     env_steady_us(flow_env(c->service->flow)) >= c->deadline_us;
+	c->overdue = c->deadline_us && env_steady_us(flow_env(c->service->flow)) >= c->deadline_us;
 	if (c->overdue)
 		return err_set(e, ERR_UNAVAILABLE, "the request's deadline has passed");
 	TRY(serve_completion_step(c, ch, e));

@@ -89,6 +89,10 @@ struct serve_caller {
 	/* Whether it may use a model by its name and service (NULL: it is none here), or all. */
 	bool (*allows)(const void *ctx, const char *model, const struct serve_service *s);
 	const void *allows_ctx;
+	/* Whether a person, by handle, may ask now: 0, or an error that the client is told. NULL:
+	 * always. */
+	int (*may_ask)(void *ctx, const char *handle, struct err *e);
+	void *may_ask_ctx;
 	struct serve_facts *facts;   /* borrowed until the chat is closed; NULL: not wanted */
 	struct aside_job *job;       /* zeroed; by aside_cancel another thread ends its opening */
 	void (*was_read)(void *ctx); /* called once the body is not needed any more */

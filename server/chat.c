@@ -33,7 +33,8 @@ struct chat {
 
 static struct api_error error_of(const struct chat *c, int code)
 {
-	return (struct api_error){ .status = api_error_status(code),
+	bool limited = c->err.kind && strcmp(c->err.kind, SERVER_RATE_LIMIT) == 0;
+	return (struct api_error){ .status = limited ? 429 : api_error_status(code),
 				   .message = c->err.text,
 				   .code = c->err.kind,
 				   .param = c->err.at,
@@ -163,6 +164,8 @@ static int read_asker(struct chat *c, struct asker *out)
 					 .subject = out->subject[0] ? out->subject : NULL,
 					 .person = x->caller.subject[0] ? x->caller.subject : NULL,
 					 .share = out->share,
+					 .may_ask = server_meter_person,
+					 .may_ask_ctx = x,
 					 .allows = allows,
 					 .allows_ctx = &x->caller,
 					 .facts = &x->facts,
@@ -195,6 +198,18 @@ static int open_chat(struct chat *c)
 	return 0;
 }
 
+/* Before anything of an answer has gone out. */
+static int answer_refusal(struct chat *c, int code)
+{
+	struct exchange *x = c->x;
+	struct api_error error = error_of(c, code);
+	if (error.status == 429)
+		return server_meter_refuse_person(x, &error);
+	if (error.status == 403)
+		server_meter_refused(x);
+	return server_respond_error(x, &error, NULL);
+}
+
 int server_answer_chat(struct exchange *x)
 {
 	struct chat c = { .x = x };
@@ -209,10 +224,7 @@ out:
 	server_connection_attend(x->c);
 	if (rc < 0 && rc != CLIENT_GONE && !x->c->answering && !x->c->gone) {
 		rc = hide_ours(&c, rc);
-		struct api_error error = error_of(&c, rc);
-		if (error.status == 403)
-			server_meter_refused(x);
-		rc = server_respond_error(x, &error, NULL);
+		rc = answer_refusal(&c, rc);
 	}
 	server_meter_end(&c.meter, c.asked);
 	serve_chat_close(c.asked);

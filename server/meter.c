@@ -17,9 +17,7 @@ static int refuse(struct exchange *x, const struct access_wait *w)
 	snprintf(seconds, sizeof seconds, "%llu", (unsigned long long)(after_s ? after_s : 1));
 	snprintf(message, sizeof message, "rate limit reached: %s; ask again in %s s", w->limit,
 		 seconds);
-	struct api_error error = { .status = 429,
-				   .message = message,
-				   .code = "rate_limit_exceeded" };
+	struct api_error error = { .status = 429, .message = message, .code = SERVER_RATE_LIMIT };
 	const char *const field[] = { "Retry-After", seconds, w->hopeless ? "x-should-retry" : NULL,
 				      "false", NULL };
 	TRY(server_respond_error(x, &error, field));
@@ -41,6 +39,29 @@ int server_meter_address(struct exchange *x)
 void server_meter_refused(const struct exchange *x)
 {
 	access_count_usage(x->caller.token, "", &(struct access_usage){ .refused = 1 });
+}
+
+int server_meter_person(void *exchange, const char *handle, struct err *e)
+{
+	struct exchange *x = exchange;
+	struct access_wait *w = &x->quota.wait;
+	access_person_take(x->s->limits.access, handle, w);
+	if (!w->limit)
+		return 0;
+	return err_at(e,
+		      err_set(e, ERR_UNAVAILABLE, "rate limit reached: %s; ask again in %llu s",
+			      w->limit, (unsigned long long)(w->after_ms + 999) / 1000),
+		      SERVER_RATE_LIMIT, "%s", "");
+}
+
+int server_meter_refuse_person(struct exchange *x, const struct api_error *error)
+{
+	char seconds[24];
+	const char *const field[] = { "Retry-After", seconds, NULL };
+	snprintf(seconds, sizeof seconds, "%llu",
+		 (unsigned long long)(x->quota.wait.after_ms + 999) / 1000);
+	server_meter_refused(x);
+	return server_respond_error(x, error, field);
 }
 
 int server_meter_request(struct exchange *x)

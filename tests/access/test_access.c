@@ -372,6 +372,33 @@ Test(access, addresses_are_bounded_and_one_is_limited_by_itself)
 	place_close(&p);
 }
 
+Test(access, a_person_is_limited_by_themselves_whoever_asks_for_them)
+{
+	struct place p;
+	struct access *a;
+	struct err e = { 0 };
+	struct access_wait w;
+	place_open(&p);
+	struct access_options o = { .store = p.store, .env = &p.env, .person_requests_per_minute = 3 };
+	cr_assert_eq(access_open(&a, &o, &e), 0, "%s", e.text);
+	for (int i = 0; i < 4; i++) {
+		access_person_take(a, "handle:00112233445566778899aabbccddeeff", &w);
+		cr_expect_eq(w.limit != NULL, i == 3);
+		cr_expect_eq(w.after_ms > 0, i == 3);
+		access_person_take(a, "handle:00112233445566778899aabbccddeefe", &w);
+		cr_expect_eq(w.limit != NULL, i == 3, "another person, of nearly the same handle");
+	}
+	access_close(a);
+	o.person_requests_per_minute = 0;
+	cr_assert_eq(access_open(&a, &o, &e), 0, "%s", e.text);
+	for (int i = 0; i < 100; i++) {
+		access_person_take(a, "handle:00112233445566778899aabbccddeeff", &w);
+		cr_assert_null(w.limit);
+	}
+	access_close(a);
+	place_close(&p);
+}
+
 static int open_file(struct place *p, const char *text, mode_t mode, struct access **a, struct err *e)
 {
 	char path[80];

@@ -68,6 +68,15 @@ with Home() as h:
         assert subject(h, later) in names
         handle = names.pop()
         assert h.json(*erase, handle)["records"] == 1  # the handle names the person too
+    # A person has a rate of their own, whatever tokens they come with; whoever has none is not counted.
+    limit = ("--subject-header", "x-forwarded-user", "--person-requests-per-minute", "2")
+    with Server(h, MODEL, "--unsigned", *limit) as s:
+        assert [ask(s, "carol")[0] for _ in range(3)] == [200, 200, 429]
+        assert [ask(s, "dave")[0] for _ in range(2)] == [200, 200]
+        assert [ask(s)[0] for _ in range(3)] == [200, 200, 200]
+        status, error = ask(s, "carol")
+        assert status == 429 and error["code"] == "rate_limit_exceeded", error
+        assert "of a person" in error["message"] and "carol" not in error["message"], error
     entries = h.json("audit", "list", "--first", report["index"], "--count", 1)["entries"]
     assert entries[0]["entry"]["body"]["records"] == 3, entries
     verdict = h.json("audit", "verify")
