@@ -110,7 +110,7 @@ static int check_caller(struct exchange *x)
 	}
 	int rc = find_caller(x);
 	if (rc < 0)
-		return api_error_status(rc);
+		return 503; /* storage fails: no fault of the caller's, nor of this program's */
 	const struct net_tls_peer *peer = x->c->tls ? net_tls_peer(x->c->tls) : NULL;
 	if (peer && !x->caller.handle[0])
 		snprintf(x->caller.handle, sizeof x->caller.handle, "cert:%.48s",

@@ -10,7 +10,7 @@ struct serve_chat;
  * has been answered with 429, or a negative result of server_respond_error. */
 int server_meter_address(struct exchange *x) MUST_USE;
 int server_meter_request(struct exchange *x) MUST_USE;
-/* As serve_caller.may_ask, of an exchange: ERR_UNAVAILABLE with SERVER_RATE_LIMIT as its kind, which
+/* As serve_caller.may_ask, of an exchange: ERR_UNAVAILABLE of the kind SERVER_RATE_LIMIT, which
  * is answered with 429, and when to ask again. */
 #define SERVER_RATE_LIMIT "rate_limit_exceeded"
 int server_meter_person(void *exchange, const char *handle, struct err *e) MUST_USE;
