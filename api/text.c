@@ -172,7 +172,7 @@ void api_text_write_tokens(struct buf *out, const struct api_text *asked,
 		   t->context_max);
 	for (size_t i = 0; i < t->count; i++) {
 		buf_add_text(out, i ? "," : "");
-		if (asked->pieces)
+		if (asked->pieces && t->length)
 			add_piece(out, t->id[i], t->texts + at, t->length[i]);
 		else
 			buf_printf(out, "%u", t->id[i]);
@@ -180,9 +180,10 @@ void api_text_write_tokens(struct buf *out, const struct api_text *asked,
 	}
 	buf_add_text(out, asked->strings ? "],\"token_strs\":[" : "],\"token_strs\":null");
 	at = 0;
-	for (size_t i = 0; asked->strings && i < t->count; at += t->length[i++]) {
+	for (size_t i = 0; asked->strings && t->length && i < t->count; i++) {
 		buf_add_text(out, i ? "," : "");
 		add_text(out, t->texts + at, t->length[i]);
+		at += t->length[i];
 	}
 	buf_add_text(out, asked->strings ? "]}\n" : "}\n");
 }

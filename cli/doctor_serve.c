@@ -243,7 +243,10 @@ static void check_listen(struct cli_doctor *d)
 	for (size_t i = 0; i < n; i++)
 		far = is_near(item[i]) ? far : item[i];
 	bool tls = cli_doctor_setting(d, "tls-cert") != NULL;
-	if (far && !d->tokens)
+	/* Those of the state folder, those of a file, or clients' certificates. */
+	bool known = d->tokens || cli_doctor_setting(d, "token-file") ||
+		     (tls && cli_doctor_setting(d, "client-ca"));
+	if (far && !known)
 		cli_doctor_say(d, "listen", CLI_FAIL,
 			       "`hallmark token new --name NAME --role user`",
 			       "%.200s can be reached by others, and there is no token", far);

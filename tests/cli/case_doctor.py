@@ -168,6 +168,11 @@ def tls(p):
 def tokens(p):
     p.write('listen = ["127.0.0.1:1", "http://0.0.0.0:1"]')
     assert "token new" in p.finds("listen", "fail", "there is no token")["remedy"]
+    p.write('listen = "http://0.0.0.0:1"\ntoken-file = "tokens"')
+    p.finds("listen", "warn", "without TLS")
+    p.write('listen = "0.0.0.0:1"\ntls-cert = "a.crt"\ntls-key = "a.key"\nclient-ca = "a.crt"')
+    p.finds("listen", "ok", "0.0.0.0:1")
+    p.write('listen = ["127.0.0.1:1", "http://0.0.0.0:1"]')
     p.run("token", "new", "--name", "u", "--role", "user")
     p.finds("listen", "warn", "without TLS")
     p.write('listen = ["127.0.0.1:1", "0.0.0.0:1"]\ntls-cert = "a.crt"\ntls-key = "a.key"')
