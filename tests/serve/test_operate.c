@@ -86,6 +86,7 @@ static void setup(void)
 	struct serve_service *s;
 	struct err e = { 0 };
 	served_open(&at, NULL);
+	at.env.random = env_system().random; /* the seeded one is for one thread */
 	snprintf(policy_path, sizeof policy_path, "%s", temp_path(&at.temp, "p.toml"));
 	write_policy(2, "[one]", "");
 	cr_assert_eq(serve_service_open_answerer(&s, at.flow, &o, &endless, NULL, &e), 0, "%s", e.text);
