@@ -378,11 +378,28 @@ void access_answer_end(struct access_token *t)
 	pthread_mutex_unlock(&t->lock);
 }
 
-void access_count_usage(struct access_token *t, const char *model, const struct access_usage *u)
+/* With the lock held. */
+static const char *what_is_over(const struct access_token *t)
 {
+	const struct access_limits *l = &t->grant.limits;
+	if (atomic_load(&t->revoked))
+		return "the token was revoked";
+	if (l->budget && t->spent > l->budget)
+		return "the token's budget is used up";
+	return l->tokens_per_day && t->today > l->tokens_per_day
+		       ? "the token's tokens of the day are used up"
+		       : NULL;
+}
+
+const char *access_count_usage(struct access_token *t, const char *model,
+			       const struct access_usage *u)
+{
+	struct err ignored; /* the next request says it */
 	if (!t)
-		return;
+		return NULL;
 	uint64_t n = u->prompt + u->completion, rate = t->grant.limits.tokens_per_minute;
+	if (t->a->o.changes)
+		(void)!look_again(t->a, &ignored);
 	pthread_mutex_lock(&t->lock);
 	begin_day(t, env_now_us(t->a->o.env));
 	t->today += n;
@@ -390,5 +407,7 @@ void access_count_usage(struct access_token *t, const char *model, const struct 
 	if (n && rate)
 		access_bucket_owe(&t->tokens, rate, n, env_steady_us(t->a->o.env));
 	access_usage_note(t, model, u);
+	const char *over = what_is_over(t);
 	pthread_mutex_unlock(&t->lock);
+	return over;
 }

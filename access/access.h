@@ -166,6 +166,9 @@ void access_answer_end(struct access_token *t);
 struct access_usage {
 	uint64_t requests, prompt, cached, completion, refused;
 };
-void access_count_usage(struct access_token *t, const char *model, const struct access_usage *u);
+/* NULL, or why an answer that runs has to end: what its token is allowed in a day or in all is used
+ * up and more was drawn, or it was revoked. Static. */
+const char *access_count_usage(struct access_token *t, const char *model,
+			       const struct access_usage *u);
 
 #endif

@@ -73,6 +73,11 @@ static int take_piece(struct chat *c, const struct api_piece *piece)
 {
 	count_tokens(c);
 	server_meter_count(&c->meter, c->asked);
+	if (c->meter.over)
+		return err_at(&c->err,
+			      err_set(&c->err, ERR_UNAVAILABLE, "the answer ends here: %s",
+				      c->meter.over),
+			      SERVER_RATE_LIMIT, "%s", "");
 	api_answer_piece(&c->out, &c->answer, piece);
 	bool stream = c->answer.facts.asked->stream;
 	if (api_answer_kept(&c->answer) > PLAIN_BYTES_MAX)

@@ -38,7 +38,7 @@ int server_meter_address(struct exchange *x)
 
 void server_meter_refused(const struct exchange *x)
 {
-	access_count_usage(x->caller.token, "", &(struct access_usage){ .refused = 1 });
+	(void)access_count_usage(x->caller.token, "", &(struct access_usage){ .refused = 1 });
 }
 
 int server_meter_person(void *exchange, const char *handle, struct err *e)
@@ -96,7 +96,7 @@ static void count(struct server_meter *m, uint64_t prompt, uint64_t completion,
 	m->prompt += u->prompt;
 	m->completion += u->completion;
 	if (u->requests || u->prompt || u->completion || u->cached)
-		access_count_usage(m->token, m->model, u);
+		m->over = access_count_usage(m->token, m->model, u);
 }
 
 void server_meter_count(struct server_meter *m, const struct serve_chat *chat)

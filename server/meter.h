@@ -22,6 +22,7 @@ void server_meter_refused(const struct exchange *x);
 struct server_meter {
 	struct access_token *token; /* NULL: nothing is counted */
 	const char *model;          /* NULL: none has begun */
+	const char *over;           /* why it has to end now; NULL: it has not */
 	uint64_t prompt, completion;
 	bool begun;
 };

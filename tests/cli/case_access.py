@@ -77,6 +77,31 @@ def what_a_token_may(h, s):
         assert b"leave it out" in told.stderr or b"at least 1" in told.stderr, told.stderr
 
 
+def long_stream(s, secret):
+    c = http.client.HTTPConnection(s.address, timeout=60)
+    body = {"model": "m", "messages": [{"role": "user", "content": "Hello"}], "stream": True,
+            "max_tokens": 1500, "ignore_eos": True, "temperature": 1, "n": 2}
+    c.request("POST", "/v1/chat/completions", json.dumps(body),
+              {"Content-Type": "application/json", "Authorization": f"Bearer {secret}"})
+    return c.getresponse()
+
+
+def answers_end_with_their_token(h, s, used):
+    """What runs when a budget is used up, or a token revoked, ends there and says why."""
+    few, _ = make(h, "ends", "--budget", used + 40)
+    running = [long_stream(s, few) for _ in range(4)]
+    texts = [r.read().decode() if r.status == 200 else "budget" for r in running]
+    assert all("budget" in t and "[DONE]" not in t for t in texts), [t[-300:] for t in texts]
+    drawn = {t["name"]: t for t in h.json("token", "list")["tokens"]}["ends"]["used_tokens"]
+    assert drawn <= used + 40 + 4 * (used + 8), drawn  # what was under way in each
+    gone, _ = make(h, "gone")
+    r = long_stream(s, gone)
+    assert r.read1(200)
+    h.run("token", "revoke", "gone", "--reason", "test")
+    text = r.read().decode()
+    assert "revoked" in text and "[DONE]" not in text, text[-300:]
+
+
 def limits(h, s):
     few, _ = make(h, "few", "--requests-per-minute", 3)
     for i in range(4):
@@ -85,15 +110,17 @@ def limits(h, s):
         assert status == (429 if i == 3 else 200), (i, status, d)
     assert d["error"]["code"] == "rate_limit_exceeded", d
     assert 1 <= int(headers["retry-after"]) <= 20, headers
-    budget, made = make(h, "budget", "--budget", 5)
-    status, _, d = ask(s, budget)
-    used = d["usage"]["prompt_tokens"] + d["usage"]["completion_tokens"]
-    assert status == 200 and used > 5, d
+    size, _ = make(h, "size")
+    usage = ask(s, size)[2]["usage"]
+    used = usage["prompt_tokens"] + usage["completion_tokens"]
+    budget, made = make(h, "budget", "--budget", used)
+    assert ask(s, budget)[0] == 200
     status, headers, d = ask(s, budget)
     assert status == 429 and "budget" in d["error"]["message"], (status, d)
     assert headers["x-should-retry"] == "false" and int(headers["retry-after"]) > 0, headers
-    day, _ = make(h, "day", "--tokens-per-day", 5)
+    day, _ = make(h, "day", "--tokens-per-day", used)
     assert [ask(s, day)[0] for _ in range(2)] == [200, 429]
+    answers_end_with_their_token(h, s, used)
     # a stream that is cut short counts what was drawn
     cut, made = make(h, "cut", "--streams", 1)
     c = http.client.HTTPConnection(s.address, timeout=60)
