@@ -10,15 +10,18 @@
 #include <string.h>
 #include <time.h>
 
+#define KEPT (-1) /* only to be recorded: what it does is done elsewhere (reload.c) */
+
 static const struct action {
 	const char *name;
-	int state, cut; /* enum serve_state, enum serve_cut */
+	int state, cut; /* enum serve_state, or KEPT; enum serve_cut */
 	bool waits;     /* for what runs, before that is cut */
 } actions[] = {
 	{ "stop", SERVE_STOPPED, SERVE_CUT_STOPPED, false },
 	{ "pause", SERVE_PAUSED, SERVE_UNCUT, false },
 	{ "resume", SERVE_OPEN, SERVE_UNCUT, false },
 	{ "drain", SERVE_DRAINING, SERVE_CUT_DRAINED, true },
+	{ "reload", KEPT, SERVE_UNCUT, false },
 };
 
 /* An operation, being done. */
@@ -86,12 +89,14 @@ static int set_states(struct serve_doing *d, struct err *e)
 	struct serve_host *h = d->host;
 	struct serve_service *s;
 	pthread_mutex_lock(&h->lock);
-	int rc = h->ending && !d->action->cut ? err_set(e, ERR_UNAVAILABLE,
-							"the server is ending: nothing of it can "
-							"be paused or resumed any more")
-					      : 0;
+	bool kept = d->action->state == KEPT;
+	int rc = h->ending && !d->action->cut && !kept
+			 ? err_set(e, ERR_UNAVAILABLE,
+				   "the server is ending: nothing of it can "
+				   "be paused or resumed any more")
+			 : 0;
 	h->ending = h->ending || (d->action->cut && !d->op->model);
-	for (size_t i = 0; rc == 0 && (s = service_at(d, i)); i++)
+	for (size_t i = 0; rc == 0 && !kept && (s = service_at(d, i)); i++)
 		atomic_store(&s->state, d->action->state);
 	pthread_mutex_unlock(&h->lock);
 	return rc;

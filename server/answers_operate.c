@@ -115,6 +115,19 @@ int server_answer_operate(struct exchange *x)
 	return answered;
 }
 
+/* Who asked for a reload that was done, and why. Its bundle records say what came of it. */
+static void record_reload(struct exchange *x, const struct order *o, json_t *report)
+{
+	struct serve_operation op = { .action = "reload",
+				      .actor = o->actor,
+				      .reason = o->reason && *o->reason ? o->reason : "reload" };
+	struct err err = { 0 };
+	json_t *done = NULL;
+	int rc = serve_host_operate(x->s->host, &op, &done, &err);
+	json_object_set(report, "record", rc == 0 ? json_object_get(done, "record") : json_null());
+	json_decref(done);
+}
+
 int server_answer_reload(struct exchange *x)
 {
 	struct order o = { 0 };
@@ -123,6 +136,8 @@ int server_answer_reload(struct exchange *x)
 	int rc = read_order(x, &o, &err);
 	if (rc == 0)
 		rc = server_reload_now(x->s, "operator", &report, &err);
+	if (rc == 0)
+		record_reload(x, &o, report);
 	json_decref(o.body);
 	return answer_report(x, rc, report, &err);
 }

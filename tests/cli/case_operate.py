@@ -138,8 +138,10 @@ def policies(h):
         first = digest(h)
         old, = begin(s)
         write(policy, 2, "<2>")
-        report = h.json("serve", "reload", "--as", "dpo")
+        report = h.json("serve", "reload", "--as", "dpo", "--reason", "new names")
         assert report["ok"] and report["policies"][0]["result"] in ("replaced", "unchanged"), report
+        said = fields(h, report["record"])[0]
+        assert said["action"] == "reload" and "dpo" in said["actor"] and said["reason"] == "new names", said
         second = digest(h)
         assert second != first
         new, = begin(s)
