@@ -115,7 +115,7 @@ int serve_host_add(struct serve_host *h, const struct serve_options *o, struct e
 	int rc = share(h, &mine, e);
 	if (rc == 0)
 		rc = serve_service_open(&s, h->flow, &mine, e);
-	if (rc < 0)
+	if (rc != 0)
 		return h->count ? err_prefix(e, "%s", o->model_name ? o->model_name : o->ref) : rc;
 	return serve_host_take(h, s, e);
 }
