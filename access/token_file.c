@@ -89,6 +89,8 @@ int access_file_read(const char *path, const struct env *env,
 {
 	struct buf b = { 0 };
 	int rc = file_read_secret(path, FILE_MAX, &b, e);
+	if (rc == 0 && b.bytes && memchr(b.bytes, 0, b.len))
+		rc = err_set(e, ERR_INPUT, "no text: it has a NUL");
 	if (rc == 0 && b.bytes)
 		rc = take_lines(b.bytes, env, take, ctx, e);
 	if (rc < 0)

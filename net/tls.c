@@ -178,6 +178,13 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
 }
 
 /* Tickets, of keys that live as long as this; no sessions are kept here. */
+/* Nobody sits at a terminal: what takes a passphrase is refused. */
+static int no_passphrase(char *out, int room, int writing, void *ctx)
+{
+	(void)out, (void)room, (void)writing, (void)ctx;
+	return -1;
+}
+
 static bool set_up(SSL_CTX *ctx)
 {
 	static const unsigned char name[] = "hallmark";
@@ -188,6 +195,7 @@ static bool set_up(SSL_CTX *ctx)
 				      SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_max_cert_list(ctx, CLIENT_CHAIN_MAX);
+	SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
 	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
 	return SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
 	       SSL_CTX_set_num_tickets(ctx, 1) == 1 &&

@@ -2,6 +2,8 @@
  * that may say it. A proxy that knows its users puts the field there, and has taken away what a
  * user wrote into it; whoever holds a token of their own has no say. */
 #include "server/subject.h"
+#include "server/origin.h"
+#include "net/tls.h"
 
 #include <string.h>
 #include <strings.h>
@@ -21,6 +23,16 @@ bool server_subject_header_ok(const char *name)
 	return len > 0 && len <= 60 && strspn(name, letters) == len;
 }
 
+/* Every holder of a certificate would erase, and use up, what is another's: a proxy that is trusted
+ * has a say without a token, and whoever this machine itself lets ask without one. */
+static bool may_name(const struct exchange *x)
+{
+	if (x->caller.id[0])
+		return x->caller.names_subjects;
+	bool certified = x->c->tls && net_tls_peer(x->c->tls);
+	return !certified || (x->c->origin && x->c->origin->trusted);
+}
+
 int server_subject_read(const struct exchange *x, char out[SUBJECT_ROOM], struct err *e)
 {
 	const struct server_options *o = &x->s->limits;
@@ -32,9 +44,9 @@ int server_subject_read(const struct exchange *x, char out[SUBJECT_ROOM], struct
 			     : 0;
 	if (n == 0)
 		return 0;
-	if (x->caller.id[0] && !x->caller.names_subjects)
-		return err_set(e, ERR_DENIED, "this token may not say who asks (%.60s)",
-			       o->subject_header);
+	if (!may_name(x))
+		return err_set(e, ERR_DENIED, "this %s may not say who asks (%.60s)",
+			       x->caller.id[0] ? "token" : "certificate", o->subject_header);
 	if (n > 1 || v.len == 0 || v.len >= SUBJECT_ROOM || memchr(v.bytes, 0, v.len))
 		return err_set(e, ERR_INPUT, "%.60s: expected one name of 1 to %d bytes",
 			       o->subject_header, SUBJECT_ROOM - 1);

@@ -435,6 +435,11 @@ Test(access, a_file_of_tokens_is_read_whole_or_refused_with_its_line)
 		cr_expect_eq(open_file(&p, bad[i], 0600, &a, &e), ERR_INPUT, "%s", bad[i]);
 		cr_expect(strstr(e.text, "line 1"), "%s", e.text);
 	}
+	char path[80];
+	snprintf(path, sizeof path, "%s/tokens", p.dir);
+	cr_assert_eq(file_write_durable(path, "# a NUL\0\nci user x", 20, 0600, &e), 0);
+	struct access_options nul = { .store = p.store, .env = &p.env, .token_file = path };
+	cr_expect_eq(access_open(&a, &nul, &e), ERR_INPUT, "what comes after it is not dropped");
 	static const mode_t modes[] = { 0644, 0640, 0604, 0660 };
 	for (size_t i = 0; i < 4; i++) {
 		cr_expect_eq(open_file(&p, text, modes[i], &a, &e), ERR_INPUT, "%o", modes[i]);

@@ -220,6 +220,14 @@ def know_clients(home, cert, key):
             c.send(chat(False))
             answer = json.loads(c.recv_one().split(b"\r\n\r\n", 1)[1])
         assert s.stop() == 0
+    # nobody with a certificate says that another asks, but a proxy that is trusted
+    names = chat(False).replace(b"Host: a\r\n", b"Host: a\r\nX-User: bob\r\n")
+    more += ["--subject-header", "x-user"]
+    for proxies, status in (([], b"403"), (["--trusted-proxy", "127.0.0.1"], b"200")):
+        with Server(home, MODEL, "--policy", POLICY, "--unsigned", *more, *proxies) as s:
+            with Secure(s.address, context_for(root, mine)) as c:
+                c.send(names)
+                assert c.recv_one().split(b" ", 2)[1] == status, proxies
     der = ssl.PEM_cert_to_DER_cert(mine[0].read_text())
     client = "cert:" + hashlib.sha256(der).hexdigest()[:48]
     shown = json.dumps(home.json("audit", "show", answer["hallmark"]["index"], "--disclose"))
