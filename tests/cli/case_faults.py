@@ -37,9 +37,9 @@ with Home() as h:
     policy = h.dir / "p.toml"
     policy.write_text(RULE % ("enforce", "input", 'detector = "email"'))
     with Server(h, "a/m", "--policy", policy, "--context", "40") as s:
-        # More findings than a record may hold end the request; they do not take its record away.
+        # What cannot fit is refused before anybody looks at what it holds, and leaves no record.
         flood = s.chat("a@b.com " * 100000)
-        assert flood[0] == 200 and flood[2]["choices"][0]["finish_reason"] == "content_filter"
+        assert flood[0] == 400 and "context" in flood[2]["error"]["message"], flood
         short = s.stream("What is an overdraft? Explain.")[1]
         assert short["choices"][0]["finish_reason"] == "length", short
         (h.state / "log").rename(h.state / "log.away")
@@ -68,7 +68,7 @@ with Home() as h:
         for e in h.json("audit", "list")["entries"]
         if e["entry"]["type"] == "decision"
     ]
-    assert outcomes[:2] == ["engine_limit", "completed"], outcomes
+    assert outcomes[0] == "completed" and "engine_limit" not in outcomes, outcomes
     # The context that was served with is part of what is run again.
     assert h.json("audit", "replay", short["hallmark"]["index"])["equal"]
 

@@ -33,7 +33,7 @@ with Home() as h:
 
     # The machine stopped before log/ was durable: its newest checkpoint may be torn. Else it is damaged.
     torn, checkpoint = h.dir / "torn", (h.state / "log/checkpoint").read_bytes()
-    shutil.copytree(h.state, torn, ignore=shutil.ignore_patterns("door"))
+    shutil.copytree(h.state, torn, ignore=shutil.ignore_patterns("door", "admin.sock"))
     for durable, found in ((0, 0), (1 << 40, 3)):
         with sqlite3.connect(torn / "state.db") as db:
             db.execute("UPDATE log_guard SET synced = ?", (durable,))
