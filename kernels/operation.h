@@ -8,25 +8,19 @@
  * (0, or CUDA's error number; cudaErrorInvalidValue for a shape that breaks what is written here).
  * The list makes of it an enumerator, a row of the library's table and the typed call
  * device_NAME. They are not those of struct kernels, which a thread calls for its part of a stage:
- * a device gets a stage at once. Addresses are of device memory but for those of the struct. */
+ * a device gets a stage at once. Addresses are of device memory but for those of the structs
+ * themselves, which hold nothing that changes from pass to pass: what does is in the batch, so a
+ * list of operations is made once and run for every pass of its size.
+ *
+ * Bits (regime "cuda/1"): a row's results depend on that row and, in attention, on the rows before
+ * it in its sequence alone; not on how many rows there are, on how many blocks run, or on which of
+ * them comes first. */
 #ifndef KERNELS_OPERATION_H
 #define KERNELS_OPERATION_H
 
-#include "kernels/kernels.h"
-
-/* moe_gate of struct kernels for all tokens, with the same bits. Experts, top_k and groups as
- * struct kernel_gate says; gate.bias [experts] is device memory, NULL for SOFTMAX and for it alone.
- * A floor and an expert_scale are not available here.
- *   score  [tokens][experts] f32, in
- *   expert [tokens][top_k]   u16, out; best first
- *   weight [tokens][top_k]   f32, out */
-struct moe_gate_args {
-	struct kernel_gate gate;
-	const float *score;
-	uint32_t tokens;
-	uint16_t *expert;
-	float *weight;
-};
+#include "kernels/operation_attend.h"
+#include "kernels/operation_product.h"
+#include "kernels/operation_rows.h"
 
 #define DEVICE_OPERATIONS(row) row(moe_gate)
 
