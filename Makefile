@@ -111,8 +111,9 @@ $(BUILD)/obj/%.cu.o: %.cu $(BUILD)/stamp/flags
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  c++ $<")
 	$(Q)$(CXX) -x c++ $(CXXFLAGS_ALL) -MMD -MP -c $< -o $@
-$(BUILD)/emulator/libhallmark_cuda.so: $(patsubst %,$(BUILD)/obj/%.o,$(wildcard kernels/*.cu) tests/emulator/emulator.cu)
-$(BUILD)/emulator/libfaults.so: $(patsubst %,$(BUILD)/obj/tests/emulator/%.cu.o,faults emulator)
+EMULATOR := $(patsubst %,$(BUILD)/obj/tests/emulator/%.cu.o,emulator ptx)
+$(BUILD)/emulator/libhallmark_cuda.so: $(patsubst %,$(BUILD)/obj/%.o,$(wildcard kernels/*.cu)) $(EMULATOR)
+$(BUILD)/emulator/libfaults.so: $(BUILD)/obj/tests/emulator/faults.cu.o $(EMULATOR)
 $(EMULATED):
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(CXXFLAGS_ALL) -shared -o $@ $^

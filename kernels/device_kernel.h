@@ -15,8 +15,8 @@ extern "C" {
 
 #ifndef SHARED
 /* count elements, a constant; and what the launch asks for, one declaration in each file */
-#define SHARED(type, name, count) __shared__ type name[count]
-#define SHARED_DYNAMIC(type, name) extern __shared__ __align__(16) type name[]
+#define SHARED(type, name, count) __shared__ __align__(16) type name[count]
+#define SHARED_DYNAMIC(type, name) extern __shared__ __align__(128) type name[]
 #endif
 
 /* number_exp of number.c, step by step: the same bits. */
@@ -39,8 +39,10 @@ static __device__ __forceinline__ float device_exp(float x)
 	return x < -87.3f ? 0.0f : scaled;
 }
 
+#include "kernels/device_ptx.h"
+
 /* NAME_cuda of every operation: kernels/operation.h. */
-#define DEVICE_DECLARATION(name)                                                                   \
+#define DEVICE_DECLARATION(name) \
 	extern "C" int name##_cuda(void *stream, const struct name##_args *a);
 DEVICE_OPERATIONS(DEVICE_DECLARATION)
 

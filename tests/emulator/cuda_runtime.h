@@ -33,6 +33,27 @@ struct dim3 {
 	constexpr dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
 };
 
+struct alignas(8) uint2 {
+	unsigned x, y;
+};
+struct alignas(8) float2 {
+	float x, y;
+};
+struct alignas(16) uint4 {
+	unsigned x, y, z, w;
+};
+struct alignas(16) int4 {
+	int x, y, z, w;
+};
+struct alignas(16) float4 {
+	float x, y, z, w;
+};
+static inline uint2 make_uint2(unsigned x, unsigned y) { return { x, y }; }
+static inline float2 make_float2(float x, float y) { return { x, y }; }
+static inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return { x, y, z, w }; }
+static inline int4 make_int4(int x, int y, int z, int w) { return { x, y, z, w }; }
+static inline float4 make_float4(float x, float y, float z, float w) { return { x, y, z, w }; }
+
 /* Of the running fiber. */
 extern dim3 gridDim, blockDim, blockIdx, threadIdx;
 
@@ -170,6 +191,73 @@ static T emulator_reduce(struct emulator_site site, unsigned mask, T value, F co
 #define __reduce_add_sync(mask, value) \
 	EMULATOR_REDUCE("__reduce_add_sync", mask, value, (decltype(a))(a + b))
 
+/* ---- memory ---- */
+
+static inline void __threadfence() {}
+static inline void __threadfence_block() {}
+#define EMULATOR_LOAD(name) \
+	template <typename T> static T name(const T *at) { return *at; }
+#define EMULATOR_STORE(name) \
+	template <typename T> static void name(T *at, T value) { *at = value; }
+EMULATOR_LOAD(__ldg)
+EMULATOR_LOAD(__ldcg)
+EMULATOR_LOAD(__ldca)
+EMULATOR_LOAD(__ldcs)
+EMULATOR_LOAD(__ldcv)
+EMULATOR_STORE(__stcg)
+EMULATOR_STORE(__stcs)
+EMULATOR_STORE(__stwb)
+EMULATOR_STORE(__stwt)
+
+#define EMULATOR_ATOMIC(name, expression)                     \
+	template <typename T> static T name(T *at, T value)   \
+	{                                                     \
+		T before = *at;                               \
+		*at = (T)(expression);                        \
+		return before;                                \
+	}
+EMULATOR_ATOMIC(atomicAdd, before + value)
+EMULATOR_ATOMIC(atomicSub, before - value)
+EMULATOR_ATOMIC(atomicMax, before > value ? before : value)
+EMULATOR_ATOMIC(atomicMin, before < value ? before : value)
+EMULATOR_ATOMIC(atomicOr, before | value)
+EMULATOR_ATOMIC(atomicAnd, before & value)
+EMULATOR_ATOMIC(atomicExch, value)
+template <typename T> static T atomicCAS(T *at, T expected, T value)
+{
+	T before = *at;
+	if (before == expected)
+		*at = value;
+	return before;
+}
+
+/* ---- arithmetic ---- */
+
+static inline int __popc(unsigned x) { return __builtin_popcount(x); }
+static inline int __clz(int x) { return x == 0 ? 32 : __builtin_clz((unsigned)x); }
+static inline int __ffs(int x) { return __builtin_ffs(x); }
+static inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)((uint64_t)a * b >> 32); }
+static inline float __fadd_rn(float a, float b) { return a + b; }
+static inline float __fsub_rn(float a, float b) { return a - b; }
+static inline float __fmul_rn(float a, float b) { return a * b; }
+static inline float __fdiv_rn(float a, float b) { return a / b; }
+static inline float __fsqrt_rn(float a) { return sqrtf(a); }
+static inline float __fmaf_rn(float a, float b, float c) { return fmaf(a, b, c); }
+static inline unsigned __byte_perm(unsigned low, unsigned high, unsigned selector)
+{
+	uint64_t both = (uint64_t)high << 32 | low;
+	unsigned out = 0;
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned which = selector >> 4 * i, byte = (unsigned)(both >> 8 * (which & 7)) & 0xff;
+		if (which & 8) /* its sign, eight times */
+			byte = byte & 0x80 ? 0xff : 0;
+		out |= byte << 8 * i;
+	}
+	return out;
+}
+template <typename T> static T min(T a, T b) { return b < a ? b : a; }
+template <typename T> static T max(T a, T b) { return a < b ? b : a; }
+
 /* ---- runtime ---- */
 
 enum cudaError_t {
@@ -236,5 +324,7 @@ static cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*k
 		return emulator_launch(config, [&] { kernel(argument...); });
 	}(given...);
 }
+
+#include "tests/emulator/ptx.h"
 
 #endif

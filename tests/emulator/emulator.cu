@@ -1,5 +1,5 @@
 /* The runtime behind cuda_runtime.h: fibers, their waiting, memory with guards. */
-#include "tests/emulator/cuda_runtime.h"
+#include "tests/emulator/emulator.h"
 
 #include <cstdarg>
 #include <cstdio>
@@ -41,6 +41,8 @@ struct fiber {
 	struct emulator_site site;
 	unsigned mask;
 	uint64_t value, seen[32];
+	void (*work)(void *const lane[32]);
+	struct emulator_copies copies;
 	dim3 index;
 };
 
@@ -219,13 +221,18 @@ bool waits_with(unsigned thread, const struct fiber &f)
 /* Release the warp's lanes of f.mask if all have come. */
 void meet(unsigned thread)
 {
-	const struct fiber f = m.fiber[thread];
+	const struct fiber &f = m.fiber[thread];
 	unsigned first = thread / 32 * 32;
 	uint64_t all[32];
 	for (unsigned i = 0; i < 32; i++) {
 		all[i] = f.mask >> i & 1 ? m.fiber[first + i].value : UINT64_MAX;
 		if ((f.mask >> i & 1) && !waits_with(first + i, f))
 			return;
+	}
+	if (f.work != nullptr) {
+		void *lane[32];
+		memcpy(lane, all, sizeof lane);
+		f.work(lane);
 	}
 	for (unsigned i = 0; i < 32; i++) {
 		if (f.mask >> i & 1) {
@@ -358,6 +365,35 @@ const uint64_t *emulator_warp(struct emulator_site site, unsigned mask, uint64_t
 	meet(m.running);
 	to_scheduler(false);
 	return f->seen;
+}
+
+void emulator_collective(struct emulator_site site, void *mine, void (*work)(void *const lane[32]))
+{
+	struct fiber *f = &m.fiber[m.running];
+	f->work = work;
+	emulator_warp(site, 0xffffffffu, (uint64_t)(uintptr_t)mine);
+	f->work = nullptr;
+}
+
+struct emulator_copies *emulator_begun() { return &m.fiber[m.running].copies; }
+
+void emulator_in_shared(struct emulator_site site, const void *at, unsigned bytes)
+{
+	emulator_aligned(site, at, bytes);
+	for (const auto &[name, g] : shared) {
+		const char *start = guarded_at(g);
+		if ((const char *)at >= start && (const char *)at + bytes <= start + g.bytes)
+			return;
+	}
+	emulator_fault("%s at %s:%d: not within shared memory", site.what, site.file, site.line);
+}
+
+uint32_t emulator_load_acquire(struct emulator_site site, const uint32_t *at)
+{
+	uint32_t value = *at;
+	emulator_aligned(site, at, 4);
+	to_scheduler(false);
+	return value;
 }
 
 void *emulator_shared(const void *name, size_t bytes)

@@ -18,7 +18,7 @@ says() { # "words" command...: fails, with these words
 }
 sed 's/1e-20f/1e-2f/' kernels/moe_gate.cu >"$out/wrong.cu"
 ${CXX:-g++} -x c++ -std=c++17 -D_GNU_SOURCE -O1 -fPIC -shared -ffp-contract=off -I. -Itests/emulator \
-	-o "$out/wrong.so" "$out/wrong.cu" kernels/device_runtime.cu tests/emulator/emulator.cu
+	-o "$out/wrong.so" "$out/wrong.cu" kernels/device_runtime.cu tests/emulator/{emulator,ptx}.cu
 HALLMARK_CUDA=$out/wrong.so says 'shapes differ from the truth' tests/gpu/run "$out" 1
 EMULATOR_NO_DEVICE=1 HALLMARK_CUDA=$BUILD/emulator/libhallmark_cuda.so \
 	says 'no device found' tests/gpu/run "$out"
