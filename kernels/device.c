@@ -14,6 +14,7 @@
 struct device {
 	const struct device_table *table;
 	void *library;
+	uint32_t which;
 	struct device_facts facts;
 };
 
@@ -80,9 +81,12 @@ static int load(struct device *d, const char *path, struct err *e)
 
 static int start(struct device *d, struct err *e)
 {
-	int error = d->table->open(&d->facts);
+	int error = d->table->open(d->which, &d->facts);
 	if (error != 0)
-		return err_set(e, ERR_NOTFOUND, "no device found: %s", d->table->why(error));
+		return d->which > 0 ? err_set(e, ERR_NOTFOUND, "no device found: GPU %u: %s",
+					      d->which, d->table->why(error))
+				    : err_set(e, ERR_NOTFOUND, "no device found: %s",
+					      d->table->why(error));
 	if (d->facts.capability != d->table->capability)
 		return err_set(e, ERR_UNSUPPORTED,
 			       "not available in this version: %.100s (compute capability %u.%u; "
@@ -92,13 +96,14 @@ static int start(struct device *d, struct err *e)
 	return 0;
 }
 
-int device_open(struct device **out, const char *library, struct err *e)
+int device_open_at(struct device **out, const char *library, uint32_t which, struct err *e)
 {
 	char path[4096];
 	TRY(find_library(path, sizeof path, library, e));
 	struct device *d = calloc(1, sizeof *d);
 	if (d == NULL)
 		return err_set(e, ERR_NOMEM, "%s", err_name(ERR_NOMEM));
+	d->which = which;
 	int rc = load(d, path, e);
 	if (rc == 0)
 		rc = start(d, e);
@@ -129,6 +134,13 @@ int device_supports(const struct device *d, const char *operation, struct err *e
 		       operation);
 }
 
+/* The library's functions, for this device: the runtime keeps one for each thread. */
+static const struct device_table *entered(const struct device *d)
+{
+	(void)d->table->enter(d->which); /* what fails, the call that follows says */
+	return d->table;
+}
+
 /* error 0: nothing happened */
 static int answer(const struct device *d, int error, const char *what, struct err *e)
 {
@@ -146,7 +158,7 @@ int device_alloc(struct device *d, size_t bytes, struct device_buffer *out, stru
 	check(bytes > 0);
 	snprintf(what, sizeof what, "allocate %zu bytes", bytes);
 	void *at = NULL;
-	TRY(answer(d, d->table->alloc(&at, bytes), what, e));
+	TRY(answer(d, entered(d)->alloc(&at, bytes), what, e));
 	*out = (struct device_buffer){ d, at, bytes };
 	return 0;
 }
@@ -154,8 +166,28 @@ int device_alloc(struct device *d, size_t bytes, struct device_buffer *out, stru
 void device_free(struct device_buffer *b)
 {
 	if (b->device != NULL)
-		b->device->table->free(b->at);
+		entered(b->device)->free(b->at);
 	*b = (struct device_buffer){ 0 };
+}
+
+int device_memory(const struct device *d, uint64_t *bytes, struct err *e)
+{
+	*bytes = 0;
+	return answer(d, entered(d)->memory(bytes), "memory", e);
+}
+
+int device_pinned(struct device *d, size_t bytes, void **out, struct err *e)
+{
+	char what[60];
+	check(bytes > 0);
+	snprintf(what, sizeof what, "%zu bytes of host memory", bytes);
+	return answer(d, entered(d)->pinned(out, bytes), what, e);
+}
+
+void device_pinned_free(struct device *d, void *at)
+{
+	if (at)
+		entered(d)->pinned_free(at);
 }
 
 /* ---- streams ---- */
@@ -166,7 +198,7 @@ int device_stream_open(struct device *d, struct device_stream **out, struct err 
 	if (s == NULL)
 		return err_set(e, ERR_NOMEM, "%s", err_name(ERR_NOMEM));
 	s->device = d;
-	int rc = answer(d, d->table->stream_open(&s->at), "open a stream", e);
+	int rc = answer(d, entered(d)->stream_open(&s->at), "open a stream", e);
 	if (rc < 0) {
 		free(s);
 		return rc;
@@ -178,13 +210,13 @@ int device_stream_open(struct device *d, struct device_stream **out, struct err 
 void device_stream_close(struct device_stream *s)
 {
 	if (s != NULL)
-		s->device->table->stream_close(s->at);
+		entered(s->device)->stream_close(s->at);
 	free(s);
 }
 
 int device_wait(struct device_stream *s, struct err *e)
 {
-	return answer(s->device, s->device->table->wait(s->at), "wait", e);
+	return answer(s->device, entered(s->device)->wait(s->at), "wait", e);
 }
 
 static char *part(const struct device_stream *s, const struct device_buffer *b, size_t offset,
@@ -198,7 +230,7 @@ int device_upload(struct device_stream *s, const struct device_buffer *to, size_
 		  const void *from, size_t bytes, struct err *e)
 {
 	char *at = part(s, to, offset, bytes);
-	return answer(s->device, s->device->table->copy(s->at, DEVICE_UP, at, from, bytes),
+	return answer(s->device, entered(s->device)->copy(s->at, DEVICE_UP, at, from, bytes),
 		      "upload", e);
 }
 
@@ -206,7 +238,7 @@ int device_download(struct device_stream *s, void *to, const struct device_buffe
 		    size_t offset, size_t bytes, struct err *e)
 {
 	const char *at = part(s, from, offset, bytes);
-	return answer(s->device, s->device->table->copy(s->at, DEVICE_DOWN, to, at, bytes),
+	return answer(s->device, entered(s->device)->copy(s->at, DEVICE_DOWN, to, at, bytes),
 		      "download", e);
 }
 
@@ -215,7 +247,7 @@ int device_copy(struct device_stream *s, const struct device_buffer *to,
 {
 	char *at = part(s, to, 0, bytes);
 	const char *source = part(s, from, 0, bytes);
-	return answer(s->device, s->device->table->copy(s->at, DEVICE_WITHIN, at, source, bytes),
+	return answer(s->device, entered(s->device)->copy(s->at, DEVICE_WITHIN, at, source, bytes),
 		      "copy", e);
 }
 
@@ -223,24 +255,24 @@ int device_fill(struct device_stream *s, const struct device_buffer *to, uint8_t
 		struct err *e)
 {
 	char *at = part(s, to, 0, to->bytes);
-	return answer(s->device, s->device->table->fill(s->at, at, byte, to->bytes), "fill", e);
+	return answer(s->device, entered(s->device)->fill(s->at, at, byte, to->bytes), "fill", e);
 }
 
 int device_clock_start(struct device_stream *s, struct err *e)
 {
-	return answer(s->device, s->device->table->clock_start(s->at), "clock", e);
+	return answer(s->device, entered(s->device)->clock_start(s->at), "clock", e);
 }
 
 int device_clock_stop(struct device_stream *s, double *us, struct err *e)
 {
-	return answer(s->device, s->device->table->clock_stop(s->at, us), "clock", e);
+	return answer(s->device, entered(s->device)->clock_stop(s->at, us), "clock", e);
 }
 
 /* ---- operations ---- */
 
 int device_run(struct device_stream *s, enum device_operation o, const void *args, struct err *e)
 {
-	const struct device_table *t = s->device->table;
+	const struct device_table *t = entered(s->device);
 	check(o < t->operations);
 	int error = t->operation[o].run(s->at, args);
 	check(error != t->invalid);

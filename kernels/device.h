@@ -25,10 +25,15 @@ struct device_facts {
 	uint32_t driver, runtime; /* CUDA versions, 1000 * major + 10 * minor: 13000 */
 };
 
-/* Open the first GPU. library: a path; with NULL what HALLMARK_CUDA names, else
+/* Open GPU `which`, from 0. library: a path; with NULL what HALLMARK_CUDA names, else
  * libhallmark_cuda.so beside the program or in ../lib of there. ERR_NOTFOUND "no device found" when
- * the library or a GPU is missing, ERR_UNSUPPORTED for a GPU or a library of another kind. */
-int device_open(struct device **out, const char *library, struct err *e) MUST_USE;
+ * the library or the GPU is missing, ERR_UNSUPPORTED for a GPU or a library of another kind. */
+int device_open_at(struct device **out, const char *library, uint32_t which,
+		   struct err *e) MUST_USE;
+static inline int MUST_USE device_open(struct device **out, const char *library, struct err *e)
+{
+	return device_open_at(out, library, 0, e);
+}
 void device_close(struct device *d); /* after its streams and buffers; NULL is fine */
 const struct device_facts *device_info(const struct device *d);
 /* 0, or ERR_UNSUPPORTED for an operation that the library lacks. Ask for all that a model needs
@@ -47,6 +52,12 @@ struct device_buffer {
  * takes a zeroed struct and waits for work that uses the memory. */
 int device_alloc(struct device *d, size_t bytes, struct device_buffer *out, struct err *e) MUST_USE;
 void device_free(struct device_buffer *b);
+/* Bytes that the device could give now; more than device_alloc may find in one piece. */
+int device_memory(const struct device *d, uint64_t *bytes, struct err *e) MUST_USE;
+/* Host memory that the device reaches by itself: copies of it are at full speed, and do not wait
+ * for one another. bytes > 0; ERR_NOMEM. */
+int device_pinned(struct device *d, size_t bytes, void **out, struct err *e) MUST_USE;
+void device_pinned_free(struct device *d, void *at); /* waits; NULL is fine */
 
 /* ---- streams ---- */
 

@@ -10,17 +10,17 @@ struct stream {
 
 static const char *why(int error) { return cudaGetErrorString((cudaError_t)error); }
 
-static int open_first(struct device_facts *out)
+static int open_nth(uint32_t which, struct device_facts *out)
 {
 	int devices = 0, driver = 0, runtime = 0;
 	cudaDeviceProp found;
 	cudaError_t error = cudaGetDeviceCount(&devices);
-	if (error == cudaSuccess && devices == 0)
+	if (error == cudaSuccess && which >= (uint32_t)devices)
 		error = cudaErrorNoDevice;
 	if (error == cudaSuccess)
-		error = cudaSetDevice(0);
+		error = cudaSetDevice((int)which);
 	if (error == cudaSuccess)
-		error = cudaGetDeviceProperties(&found, 0);
+		error = cudaGetDeviceProperties(&found, (int)which);
 	if (error == cudaSuccess)
 		error = cudaDriverGetVersion(&driver);
 	if (error == cudaSuccess)
@@ -35,6 +35,25 @@ static int open_first(struct device_facts *out)
 	out->runtime = (uint32_t)runtime;
 	return 0;
 }
+
+static int enter(uint32_t which) { return cudaSetDevice((int)which); }
+
+static int memory_left(uint64_t *bytes)
+{
+	size_t left = 0, all = 0;
+	cudaError_t error = cudaMemGetInfo(&left, &all);
+	*bytes = left;
+	return error;
+}
+
+static int pinned(void **out, size_t bytes)
+{
+	cudaError_t error = cudaHostAlloc(out, bytes, cudaHostAllocDefault);
+	cudaGetLastError(); /* as for memory_alloc */
+	return error;
+}
+
+static int pinned_free(void *at) { return cudaFreeHost(at); }
 
 static int memory_alloc(void **out, size_t bytes)
 {
@@ -129,7 +148,11 @@ extern "C" __attribute__((visibility("default"))) const struct device_table *hal
 		operations,
 		DEVICE_OPERATION_COUNT,
 		why,
-		open_first,
+		open_nth,
+		enter,
+		memory_left,
+		pinned,
+		pinned_free,
 		memory_alloc,
 		memory_free,
 		stream_open,

@@ -5,7 +5,7 @@
 
 #include "kernels/device.h"
 
-#define DEVICE_TABLE_VERSION 2 /* raise with every change of this file or of operation.h */
+#define DEVICE_TABLE_VERSION 3 /* raise with every change of this file or of operation.h */
 #define DEVICE_TABLE_SYMBOL "hallmark_cuda"
 
 enum device_way { DEVICE_UP, DEVICE_DOWN, DEVICE_WITHIN };
@@ -24,7 +24,11 @@ struct device_table {
 	uint32_t operations;
 
 	const char *(*why)(int error);
-	int (*open)(struct device_facts *out);
+	int (*open)(uint32_t which, struct device_facts *out);
+	int (*enter)(uint32_t which); /* what follows in this thread is of that GPU */
+	int (*memory)(uint64_t *bytes);
+	int (*pinned)(void **out, size_t bytes);
+	int (*pinned_free)(void *at);
 	int (*alloc)(void **out, size_t bytes);
 	int (*free)(void *at);
 	int (*stream_open)(void **out);

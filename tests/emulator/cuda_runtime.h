@@ -294,6 +294,10 @@ cudaError_t cudaDriverGetVersion(int *version);
 cudaError_t cudaRuntimeGetVersion(int *version);
 
 cudaError_t cudaMalloc(void **out, size_t bytes);
+cudaError_t cudaMemGetInfo(size_t *left, size_t *all);
+enum { cudaHostAllocDefault = 0 };
+cudaError_t cudaHostAlloc(void **out, size_t bytes, unsigned flags);
+cudaError_t cudaFreeHost(void *at);
 cudaError_t cudaFree(void *at);
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
 			    cudaStream_t stream);

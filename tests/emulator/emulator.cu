@@ -474,6 +474,26 @@ cudaError_t cudaMalloc(void **out, size_t bytes)
 	return cudaSuccess;
 }
 
+cudaError_t cudaMemGetInfo(size_t *left, size_t *all)
+{
+	*all = *left = (size_t)1 << 30;
+	for (const auto &[at, g] : allocated)
+		*left -= g.bytes < *left ? g.bytes : *left;
+	return cudaSuccess;
+}
+
+cudaError_t cudaHostAlloc(void **out, size_t bytes, unsigned)
+{
+	*out = malloc(bytes);
+	return *out ? cudaSuccess : refuse(cudaErrorMemoryAllocation, "out of memory");
+}
+
+cudaError_t cudaFreeHost(void *at)
+{
+	free(at);
+	return cudaSuccess;
+}
+
 cudaError_t cudaFree(void *at)
 {
 	auto found = allocated.find((const char *)at);

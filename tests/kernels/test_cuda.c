@@ -210,6 +210,31 @@ Test(cuda, moe_gate_has_the_bits_of_the_truth_for_any_number_of_tokens, .timeout
 
 /* ---- the interface ---- */
 
+Test(cuda, memory_of_the_device_and_of_the_host_is_told_and_taken)
+{
+	struct bench b;
+	struct device_buffer some;
+	uint64_t before = 0, after = 0;
+	char *host = NULL, back[64];
+	void *at;
+	bench_open(&b);
+	cr_assert_eq(device_memory(b.device, &before, &e), 0, "%s", e.text);
+	cr_assert_eq(device_alloc(b.device, 1 << 20, &some, &e), 0, "%s", e.text);
+	cr_assert_eq(device_memory(b.device, &after, &e), 0, "%s", e.text);
+	cr_assert(after > 0 && after + (1 << 20) <= before);
+	cr_assert_eq(device_pinned(b.device, 64, &at, &e), 0, "%s", e.text);
+	host = at;
+	memset(host, 7, 64);
+	cr_assert_eq(device_upload(b.stream, &some, 100, host, 64, &e), 0, "%s", e.text);
+	cr_assert_eq(device_download(b.stream, back, &some, 100, 64, &e), 0, "%s", e.text);
+	cr_assert_eq(device_wait(b.stream, &e), 0, "%s", e.text);
+	cr_assert_eq(memcmp(back, host, 64), 0);
+	device_pinned_free(b.device, host);
+	device_pinned_free(b.device, NULL);
+	device_free(&some);
+	bench_close(&b);
+}
+
 Test(cuda, a_library_or_a_device_that_is_not_there_is_named)
 {
 	struct device *d = NULL;
@@ -229,6 +254,8 @@ Test(cuda, a_library_or_a_device_that_is_not_there_is_named)
 	cr_assert_eq(device_open(&d, emulated("libhallmark_cuda.so"), &e), ERR_NOTFOUND);
 	cr_assert_not_null(strstr(e.text, "no device found: no CUDA-capable device"), "%s", e.text);
 	unsetenv("EMULATOR_NO_DEVICE");
+	cr_assert_eq(device_open_at(&d, emulated("libhallmark_cuda.so"), 3, &e), ERR_NOTFOUND);
+	cr_assert_not_null(strstr(e.text, "no device found: GPU 3: "), "%s", e.text);
 	setenv("EMULATOR_OLD_DEVICE", "1", 1);
 	cr_assert_eq(device_open(&d, emulated("libhallmark_cuda.so"), &e), ERR_UNSUPPORTED);
 	cr_assert_not_null(strstr(e.text,
