@@ -117,7 +117,8 @@ $(BUILD)/emulator/libfaults.so: $(BUILD)/obj/tests/emulator/faults.cu.o $(EMULAT
 $(EMULATED):
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(CXXFLAGS_ALL) -shared -o $@ $^
-$(BUILD)/test/kernels: | $(EMULATED)
+# Parity of operations (tests/gpu/parity.h): here on the emulator, in tests/gpu/check.c on a device.
+$(BUILD)/test/kernels: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/gpu/parity*.c)) | $(EMULATED)
 tests-built: $(TEST_BINS) $(BUILD)/hallmark
 
 # One room or one case: make test ROOM=audit, make test CASE=tests/cli/case_serve.py.

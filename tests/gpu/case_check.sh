@@ -1,14 +1,16 @@
 #!/bin/bash
-# The GPU check compares and prints one line for each shape, here on the host emulator; fails if a result
-# differs; and says in one line that there is no device.
+# The GPU check compares every operation and prints its times, here on the host emulator; fails if a result
+# differs, and runs what comes after it; and says in one line that there is no device.
 set -eu
 [ -z "${SANITIZER:-}" ] || { echo "skipped: the check is built without sanitizers"; exit 77; }
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
-HALLMARK_CUDA=$BUILD/emulator/libhallmark_cuda.so tests/gpu/run "$out" 1 >"$out/log"
+export GPU_KERNELS=$BUILD/lib/libkernels.a
+HALLMARK_CUDA=$BUILD/emulator/libhallmark_cuda.so tests/gpu/run "$out" small >"$out/log"
 grep -q '^device: host emulator' "$out/log"
-[ "$(grep -c '^moe_gate .* tokens 1 * 0  equal ' "$out/log")" = 8 ] || { cat "$out/log"; exit 1; }
-grep -q 'all shapes have the bits of the truth' "$out/log"
+grep -q '^parity moe_gate .* checks, 0 failed' "$out/log"
+[ "$(grep -c '^moe_gate .* tokens 1 ' "$out/log")" = 5 ] || { cat "$out/log"; exit 1; }
+grep -q 'operations agree with the truth' "$out/log"
 
 says() { # "words" command...: fails, with these words
 	local words=$1
@@ -17,9 +19,12 @@ says() { # "words" command...: fails, with these words
 	grep -q -- "$words" "$out/log" || { cat "$out/log"; echo "did not say: $words"; exit 1; }
 }
 sed 's/1e-20f/1e-2f/' kernels/moe_gate.cu >"$out/wrong.cu"
+# shellcheck disable=SC2046
 ${CXX:-g++} -x c++ -std=c++17 -D_GNU_SOURCE -O1 -fPIC -shared -ffp-contract=off -I. -Itests/emulator \
-	-o "$out/wrong.so" "$out/wrong.cu" kernels/device_runtime.cu tests/emulator/{emulator,ptx}.cu
-HALLMARK_CUDA=$out/wrong.so says 'shapes differ from the truth' tests/gpu/run "$out" 1
+	-o "$out/wrong.so" "$out/wrong.cu" -x none "$BUILD"/obj/tests/emulator/{emulator,ptx}.cu.o \
+	$(ls "$BUILD"/obj/kernels/*.cu.o | grep -v /moe_gate.cu.o)
+HALLMARK_CUDA=$out/wrong.so says '1 of .* operations differ from the truth' tests/gpu/run "$out" small
+grep -q '^moe_gate .* tokens 1 ' "$out/log" || { echo "stopped at the first failure"; exit 1; }
 EMULATOR_NO_DEVICE=1 HALLMARK_CUDA=$BUILD/emulator/libhallmark_cuda.so \
 	says 'no device found' tests/gpu/run "$out"
 HALLMARK_CUDA=/nowhere says 'no device found: cannot read /nowhere' tests/gpu/run "$out"

@@ -1,0 +1,128 @@
+/* Each shape timed, beside the share of the ceiling that its bytes reach. */
+#include "tests/gpu/times.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ROUNDS 9    /* the median of which is printed */
+#define LAUNCHES 10 /* of one round */
+
+static struct err why;
+
+static void must(int rc)
+{
+	if (rc < 0) {
+		fprintf(stderr, "gpu-check: %s\n", why.text);
+		exit(1);
+	}
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+/* Microseconds of one call of work, LAUNCHES in a row: the median of ROUNDS. */
+static double time_us(struct times *t, void (*work)(struct times *t, void *with), void *with)
+{
+	double us[ROUNDS];
+	work(t, with); /* loads code, wakes the clocks */
+	for (int r = 0; r < ROUNDS; r++) {
+		must(device_clock_start(t->stream, &why));
+		for (int i = 0; i < LAUNCHES; i++)
+			work(t, with);
+		must(device_clock_stop(t->stream, &us[r], &why));
+		us[r] /= LAUNCHES;
+	}
+	qsort(us, ROUNDS, sizeof us[0], by_value);
+	return us[ROUNDS / 2];
+}
+
+static void line(const struct times *t, const char *kernel, const char *shape, double us, double bytes)
+{
+	double rate = bytes / us * 1e6;
+	printf("%-10s %-44s %10.2f %9.1f  %6.3f\n", kernel, shape, us, rate * 1e-9, rate / t->ceiling);
+}
+
+/* ---- the ceiling ---- */
+
+struct copy {
+	struct device_buffer from, to;
+};
+
+static void one_copy(struct times *t, void *with)
+{
+	struct copy *c = with;
+	must(device_copy(t->stream, &c->to, &c->from, c->to.bytes, &why));
+}
+
+static void measure_ceiling(struct times *t)
+{
+	size_t bytes = t->small ? 1u << 24 : 1u << 30;
+	struct copy c;
+	must(device_alloc(t->device, bytes, &c.from, &why));
+	must(device_alloc(t->device, bytes, &c.to, &why));
+	must(device_fill(t->stream, &c.from, 0x5a, &why));
+	t->ceiling = 2 * (double)bytes / time_us(t, one_copy, &c) * 1e6;
+	device_free(&c.from);
+	device_free(&c.to);
+	printf("ceiling: %.1f GB/s, a copy of %zu MiB within the device\n", t->ceiling * 1e-9, bytes >> 20);
+}
+
+/* ---- moe_gate ---- */
+
+static const struct {
+	const char *name;
+	uint32_t experts, top_k, groups, kept;
+	enum kernel_gate_kind kind;
+} gates[] = {
+	{ "mixtral 8, top 2", 8, 2, 1, 1, KERNEL_GATE_SOFTMAX },
+	{ "gpt-oss 128, top 4 of score + bias", 128, 4, 1, 1, KERNEL_GATE_TOPK },
+	{ "v2-lite 64, top 6", 64, 6, 1, 1, KERNEL_GATE_SOFTMAX },
+	{ "qwen3 128, top 8", 128, 8, 1, 1, KERNEL_GATE_SOFTMAX },
+	{ "v3 256, 8 groups, top 8, sigmoid", 256, 8, 8, 4, KERNEL_GATE_SIGMOID },
+};
+static const uint32_t counts[] = { 1, 8, 512, 65536 };
+
+static void one_gate(struct times *t, void *with) { must(device_moe_gate(t->stream, with, &why)); }
+
+static void time_gate(struct times *t, size_t which, uint32_t tokens)
+{
+	const size_t experts = gates[which].experts, in = experts * tokens * 4;
+	const size_t out = (size_t)tokens * gates[which].top_k;
+	struct device_buffer score, bias, expert, weight;
+	char shape[100];
+	must(device_alloc(t->device, in, &score, &why));
+	must(device_alloc(t->device, experts * 4, &bias, &why));
+	must(device_alloc(t->device, out * 2, &expert, &why));
+	must(device_alloc(t->device, out * 4, &weight, &why));
+	must(device_fill(t->stream, &score, 0, &why));
+	must(device_fill(t->stream, &bias, 0, &why));
+	struct moe_gate_args args = { { .kind = gates[which].kind,
+					.experts = gates[which].experts,
+					.top_k = gates[which].top_k,
+					.groups = gates[which].groups,
+					.groups_kept = gates[which].kept,
+					.scaling = 1,
+					.bias = gates[which].kind == KERNEL_GATE_SOFTMAX ? NULL : bias.at },
+				      score.at,
+				      tokens,
+				      expert.at,
+				      weight.at };
+	snprintf(shape, sizeof shape, "%s, tokens %u", gates[which].name, tokens);
+	line(t, "moe_gate", shape, time_us(t, one_gate, &args), (double)in + (double)out * 6);
+	device_free(&score), device_free(&bias), device_free(&expert), device_free(&weight);
+}
+
+void times_all(struct times *t)
+{
+	measure_ceiling(t);
+	printf("%-10s %-44s %10s %9s  %6s\n", "kernel", "shape", "us", "GB/s", "of it");
+	for (size_t i = 0; i < sizeof gates / sizeof gates[0]; i++) {
+		for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
+			if (counts[c] == 1 || !t->small)
+				time_gate(t, i, counts[c]);
+		}
+	}
+}
