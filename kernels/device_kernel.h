@@ -16,7 +16,7 @@ extern "C" {
 #ifndef SHARED
 /* count elements, a constant; and what the launch asks for, one declaration in each file */
 #define SHARED(type, name, count) __shared__ __align__(16) type name[count]
-#define SHARED_DYNAMIC(type, name) extern __shared__ __align__(128) type name[]
+#define SHARED_DYNAMIC(type, name) extern __shared__ __align__(256) type name[]
 #endif
 
 /* number_exp of number.c, step by step: the same bits. */

@@ -18,7 +18,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <functional>
 
 /* ---- language ---- */
 
@@ -89,32 +88,44 @@ struct emulator_site {
 	emulator_site { what, __FILE__, __LINE__ }
 
 void emulator_barrier(struct emulator_site site);
-/* Wait for all lanes of mask; then the 32 values that they brought. */
-const uint64_t *emulator_warp(struct emulator_site site, unsigned mask, uint64_t value);
+/* Wait for all lanes of mask; the last to come does the work of all, given what each of them brought, and
+ * then all go on. */
+typedef void emulator_work(void *const lane[32], unsigned mask);
+void emulator_collective(struct emulator_site site, unsigned mask, void *mine, emulator_work *work);
 unsigned emulator_lane();
 [[noreturn]] void emulator_fault(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Or a fault: a multiple of bytes. */
+void emulator_aligned(struct emulator_site site, const void *at, unsigned bytes);
 
 #define __syncthreads() emulator_barrier(EMULATOR_SITE("__syncthreads"))
 
 static inline void emulator_syncwarp(struct emulator_site site, unsigned mask = 0xffffffffu)
 {
-	emulator_warp(site, mask, 0);
+	emulator_collective(site, mask, nullptr, nullptr);
 }
 #define __syncwarp(...) emulator_syncwarp(EMULATOR_SITE("__syncwarp") __VA_OPT__(, ) __VA_ARGS__)
+
+template <typename T> struct emulator_exchange {
+	T value, result;
+	unsigned from;
+};
 
 template <typename T>
 static T emulator_lane_value(struct emulator_site site, unsigned mask, T value, unsigned from)
 {
 	static_assert(sizeof(T) <= 8, "wider values take two shuffles");
-	uint64_t mine = 0;
-	T out;
-	memcpy(&mine, &value, sizeof value);
-	const uint64_t *all = emulator_warp(site, mask, mine);
+	struct emulator_exchange<T> mine = { value, value, from };
 	if (!(mask >> from & 1))
 		emulator_fault("%s at %s:%d: lane %u reads lane %u, which takes no part", site.what,
 			       site.file, site.line, emulator_lane(), from);
-	memcpy(&out, &all[from], sizeof out);
-	return out;
+	emulator_collective(site, mask, &mine, [](void *const lane[32], unsigned lanes) {
+		for (unsigned i = 0; i < 32; i++) {
+			struct emulator_exchange<T> *to = (struct emulator_exchange<T> *)lane[i];
+			if (lanes >> i & 1)
+				to->result = ((const struct emulator_exchange<T> *)lane[to->from])->value;
+		}
+	});
+	return mine.result;
 }
 
 /* Within segments of `width` lanes; beyond a segment's end a lane keeps its own. */
@@ -150,18 +161,37 @@ static T emulator_shfl_up(struct emulator_site site, unsigned mask, T value, uns
 /* Lanes of mask whose value equals that of the caller. */
 template <typename T> static unsigned emulator_match(struct emulator_site site, unsigned mask, T value)
 {
-	uint64_t mine = 0;
-	unsigned same = 0;
-	memcpy(&mine, &value, sizeof value);
-	const uint64_t *all = emulator_warp(site, mask, mine);
-	for (unsigned i = 0; i < 32; i++)
-		same |= (unsigned)((mask >> i & 1) && all[i] == mine) << i;
-	return same;
+	struct matched {
+		T value;
+		unsigned same;
+	} mine = { value, 0 };
+	emulator_collective(site, mask, &mine, [](void *const lane[32], unsigned lanes) {
+		for (unsigned i = 0; i < 32; i++) {
+			for (unsigned j = 0; j < 32 && (lanes >> i & 1); j++) {
+				bool both = (lanes >> j & 1) && ((const struct matched *)lane[i])->value ==
+									((const struct matched *)lane[j])->value;
+				((struct matched *)lane[i])->same |= (unsigned)both << j;
+			}
+		}
+	});
+	return mine.same;
 }
 static inline unsigned emulator_ballot(struct emulator_site site, unsigned mask, bool value)
 {
-	unsigned same = emulator_match(site, mask, (uint32_t)value);
-	return value ? same : mask & ~same;
+	struct voted {
+		bool value;
+		unsigned votes;
+	} mine = { value, 0 };
+	emulator_collective(site, mask, &mine, [](void *const lane[32], unsigned lanes) {
+		unsigned votes = 0;
+		for (unsigned i = 0; i < 32; i++)
+			votes |= (unsigned)((lanes >> i & 1) && ((const struct voted *)lane[i])->value) << i;
+		for (unsigned i = 0; i < 32; i++) {
+			if (lanes >> i & 1)
+				((struct voted *)lane[i])->votes = votes;
+		}
+	});
+	return mine.votes;
 }
 #define __match_any_sync(...) emulator_match(EMULATOR_SITE("__match_any_sync"), __VA_ARGS__)
 #define __ballot_sync(...) emulator_ballot(EMULATOR_SITE("__ballot_sync"), __VA_ARGS__)
@@ -172,17 +202,24 @@ template <typename T, typename F>
 static T emulator_reduce(struct emulator_site site, unsigned mask, T value, F combine)
 {
 	static_assert(sizeof(T) == 4, "of 32-bit integers");
-	uint64_t mine = 0;
-	memcpy(&mine, &value, sizeof value);
-	const uint64_t *all = emulator_warp(site, mask, mine);
-	T out = value;
-	for (unsigned i = 0; i < 32; i++) {
-		T other;
-		memcpy(&other, &all[i], sizeof other);
-		if ((mask >> i & 1) && i != emulator_lane())
-			out = combine(out, other);
-	}
-	return out;
+	struct part {
+		T value;
+		F *combine;
+	} mine = { value, &combine };
+	emulator_collective(site, mask, &mine, [](void *const lane[32], unsigned lanes) {
+		unsigned first = (unsigned)__builtin_ctz(lanes);
+		T sum = ((const struct part *)lane[first])->value;
+		for (unsigned i = first + 1; i < 32; i++) {
+			if (lanes >> i & 1)
+				sum = (*((const struct part *)lane[i])->combine)(
+					sum, ((const struct part *)lane[i])->value);
+		}
+		for (unsigned i = first; i < 32; i++) {
+			if (lanes >> i & 1)
+				((struct part *)lane[i])->value = sum;
+		}
+	});
+	return mine.value;
 }
 #define EMULATOR_REDUCE(name, mask, value, expression) \
 	emulator_reduce(EMULATOR_SITE(name), mask, value, [](auto a, auto b) { return expression; })
@@ -190,6 +227,8 @@ static T emulator_reduce(struct emulator_site site, unsigned mask, T value, F co
 #define __reduce_min_sync(mask, value) EMULATOR_REDUCE("__reduce_min_sync", mask, value, a < b ? a : b)
 #define __reduce_add_sync(mask, value) \
 	EMULATOR_REDUCE("__reduce_add_sync", mask, value, (decltype(a))(a + b))
+#define __reduce_or_sync(mask, value) EMULATOR_REDUCE("__reduce_or_sync", mask, value, a | b)
+#define __reduce_and_sync(mask, value) EMULATOR_REDUCE("__reduce_and_sync", mask, value, a & b)
 
 /* ---- memory ---- */
 
@@ -258,77 +297,7 @@ static inline unsigned __byte_perm(unsigned low, unsigned high, unsigned selecto
 template <typename T> static T min(T a, T b) { return b < a ? b : a; }
 template <typename T> static T max(T a, T b) { return a < b ? b : a; }
 
-/* ---- runtime ---- */
-
-enum cudaError_t {
-	cudaSuccess = 0,
-	cudaErrorInvalidValue = 1,
-	cudaErrorMemoryAllocation = 2,
-	cudaErrorInvalidConfiguration = 9,
-	cudaErrorNoDevice = 100,
-	cudaErrorLaunchFailure = 719
-};
-enum cudaMemcpyKind {
-	cudaMemcpyHostToDevice = 1,
-	cudaMemcpyDeviceToHost = 2,
-	cudaMemcpyDeviceToDevice = 3
-};
-enum { cudaStreamNonBlocking = 1 };
-
-typedef struct emulator_stream *cudaStream_t;
-typedef struct emulator_event *cudaEvent_t;
-
-struct cudaDeviceProp {
-	char name[256];
-	int major, minor, multiProcessorCount;
-	size_t totalGlobalMem;
-};
-
-/* Of the last failure: what went wrong, in which kernel's block and thread. */
-const char *cudaGetErrorString(cudaError_t error);
-cudaError_t cudaGetLastError();
-cudaError_t cudaGetDeviceCount(int *count);
-cudaError_t cudaSetDevice(int device);
-cudaError_t cudaGetDeviceProperties(cudaDeviceProp *out, int device);
-cudaError_t cudaDriverGetVersion(int *version);
-cudaError_t cudaRuntimeGetVersion(int *version);
-
-cudaError_t cudaMalloc(void **out, size_t bytes);
-cudaError_t cudaMemGetInfo(size_t *left, size_t *all);
-enum { cudaHostAllocDefault = 0 };
-cudaError_t cudaHostAlloc(void **out, size_t bytes, unsigned flags);
-cudaError_t cudaFreeHost(void *at);
-cudaError_t cudaFree(void *at);
-cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
-			    cudaStream_t stream);
-cudaError_t cudaMemsetAsync(void *at, int byte, size_t bytes, cudaStream_t stream);
-
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t *out, unsigned flags);
-cudaError_t cudaStreamDestroy(cudaStream_t stream);
-cudaError_t cudaStreamSynchronize(cudaStream_t stream);
-cudaError_t cudaEventCreate(cudaEvent_t *out);
-cudaError_t cudaEventDestroy(cudaEvent_t event);
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
-cudaError_t cudaEventSynchronize(cudaEvent_t event);
-cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t began, cudaEvent_t ended);
-
-struct cudaLaunchConfig_t {
-	dim3 gridDim, blockDim;
-	size_t dynamicSmemBytes;
-	cudaStream_t stream;
-};
-
-cudaError_t emulator_launch(const cudaLaunchConfig_t *config, const std::function<void()> &thread);
-
-template <typename... Expected, typename... Given>
-static cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(Expected...),
-				      Given &&...given)
-{
-	return [config, kernel](Expected... argument) {
-		return emulator_launch(config, [&] { kernel(argument...); });
-	}(given...);
-}
-
 #include "tests/emulator/ptx.h"
+#include "tests/emulator/runtime.h"
 
 #endif

@@ -1,553 +1,591 @@
-/* The runtime behind cuda_runtime.h: fibers, their waiting, memory with guards. */
+/* The runtime of runtime.h: devices, memory with guards, streams, graphs, launches. */
 #include "tests/emulator/emulator.h"
 
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
-#include <map>
-#include <string>
-#include <sys/mman.h>
-#include <vector>
+#include <mutex>
+#include <set>
 
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/asan_interface.h>
-#include <sanitizer/common_interface_defs.h>
-#else
-#define ASAN_UNPOISON_MEMORY_REGION(at, bytes)
-#define __sanitizer_start_switch_fiber(save, bottom, bytes)
-#define __sanitizer_finish_switch_fiber(fake, bottom, bytes)
-#endif
-
-#define THREADS 1024
-#define STACK_BYTES (256u << 10)
-#define PAGE_BYTES 4096
-#define SHARED_MOST (48u << 10) /* what a block gets without asking for more */
-#define GUARD_BYTES 64
-#define GUARD 0xd7
-
-dim3 gridDim, blockDim, blockIdx, threadIdx;
+#define SM_THREADS 2048
+#define SM_SHARED (228u << 10)
+#define SM_BLOCKS 32
+#define BLOCK_RESERVED 1024 /* shared memory that the system takes of each block */
 
 namespace
 {
 
-/* ---- fibers ---- */
-
-enum fiber_state { READY, AT_WARP, AT_BARRIER, DONE };
-
-struct fiber {
-	void *stack_pointer, *fake_stack;
-	enum fiber_state state;
-	struct emulator_site site;
-	unsigned mask;
-	uint64_t value, seen[32];
-	void (*work)(void *const lane[32]);
-	struct emulator_copies copies;
-	dim3 index;
+struct settings {
+	int devices, major, multiprocessors, driver;
+	uint64_t memory, lose_after;
+	bool races;
 };
 
-struct machine {
-	struct fiber fiber[THREADS];
-	unsigned threads, running;
-	char *stacks;
-	void *stack_pointer, *fake_stack; /* of the scheduler */
-	const void *stack_bottom;
-	size_t stack_bytes;
-	const std::function<void()> *thread;
-	bool faulted;
-	uint32_t shuffle;
-	char why[400];
-} m;
+std::recursive_mutex api; /* one call at a time, whatever the thread */
+std::map<const char *, struct emulator_allocation> allocated;
+std::map<const void *, int> shared_allowed; /* dynamic, by kernel */
+std::set<void *> host_memory;
+struct settings set = {};
+bool settings_known, lost;
+uint64_t launches;
+thread_local int current;
+thread_local char said[600];
+thread_local cudaError_t said_of; /* the number that it explains */
 
-/* Save the callee-saved registers, *save = rsp; continue at to. */
-extern "C" void emulator_switch(void **save, void *to) __attribute__((visibility("hidden")));
-asm(".text\n"
-    ".hidden emulator_switch\n"
-    ".globl emulator_switch\n"
-    "emulator_switch:\n"
-    "	push %rbp\n	push %rbx\n	push %r12\n	push %r13\n	push %r14\n	push %r15\n"
-    "	mov %rsp, (%rdi)\n"
-    "	mov %rsi, %rsp\n"
-    "	pop %r15\n	pop %r14\n	pop %r13\n	pop %r12\n	pop %rbx\n	pop %rbp\n"
-    "	ret\n");
-
-char *stack_of(unsigned thread)
+uint64_t number_of(const char *name, uint64_t otherwise)
 {
-	return m.stacks + (size_t)thread * (STACK_BYTES + PAGE_BYTES) + PAGE_BYTES;
+	const char *text = getenv(name);
+	return text == nullptr || *text == '\0' ? otherwise : strtoull(text, nullptr, 10);
 }
 
-/* for_ever: this fiber will not come back */
-void to_scheduler(bool for_ever)
+void settings_read()
 {
-	struct fiber *f = &m.fiber[m.running];
-	(void)for_ever;
-	__sanitizer_start_switch_fiber(for_ever ? nullptr : &f->fake_stack, m.stack_bottom, m.stack_bytes);
-	emulator_switch(&f->stack_pointer, m.stack_pointer);
-	__sanitizer_finish_switch_fiber(f->fake_stack, &m.stack_bottom, &m.stack_bytes);
+	set.devices = getenv("EMULATOR_NO_DEVICE") ? 0 : (int)number_of("EMULATOR_DEVICES", 1);
+	set.major = getenv("EMULATOR_OLD_DEVICE") ? 8 : 9;
+	set.multiprocessors = (int)number_of("EMULATOR_SMS", 2);
+	set.driver = (int)number_of("EMULATOR_DRIVER", 13000);
+	set.memory = number_of("EMULATOR_MEMORY", (uint64_t)1 << 30);
+	set.lose_after = number_of("EMULATOR_LOSE_AFTER", UINT64_MAX);
+	set.races = number_of("EMULATOR_RACES", 0) != 0;
+	settings_known = true;
 }
 
-void fiber_main()
+cudaError_t refuse(cudaError_t error, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+cudaError_t refuse(cudaError_t error, const char *fmt, ...)
 {
-	__sanitizer_finish_switch_fiber(nullptr, &m.stack_bottom, &m.stack_bytes);
-	(*m.thread)();
-	m.fiber[m.running].state = DONE;
-	to_scheduler(true);
-	abort();
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(said, sizeof said, fmt, args);
+	va_end(args);
+	said_of = error;
+	return error;
 }
 
-void resume(unsigned thread)
+cudaError_t is_lost()
 {
-	struct fiber *f = &m.fiber[thread];
-	m.running = thread;
-	threadIdx = f->index;
-	__sanitizer_start_switch_fiber(&m.fake_stack, stack_of(thread), STACK_BYTES);
-	emulator_switch(&m.stack_pointer, f->stack_pointer);
-	__sanitizer_finish_switch_fiber(m.fake_stack, nullptr, nullptr);
+	return refuse(cudaErrorLaunchFailure, "unspecified launch failure: the device is lost");
 }
 
-void stacks_map()
-{
-	if (m.stacks != nullptr)
-		return;
-	size_t bytes = (size_t)THREADS * (STACK_BYTES + PAGE_BYTES);
-	void *at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-			-1, 0);
-	if (at == MAP_FAILED)
-		abort();
-	m.stacks = (char *)at;
-	for (unsigned i = 0; i < THREADS; i++)
-		mprotect(stack_of(i) - PAGE_BYTES, PAGE_BYTES, PROT_NONE);
-}
+/* Each call that needs a device begins so. */
+#define ENTER()                                                        \
+	std::lock_guard<std::recursive_mutex> hold(api);               \
+	if (!settings_known)                                           \
+		settings_read();                                       \
+	if (lost)                                                      \
+	return is_lost()
 
-void fiber_start(unsigned thread)
-{
-	struct fiber *f = &m.fiber[thread];
-	*f = fiber{};
-	unsigned x = blockDim.x, y = blockDim.y;
-	f->index = dim3(thread % x, thread / x % y, thread / x / y);
-	ASAN_UNPOISON_MEMORY_REGION(stack_of(thread), STACK_BYTES); /* a fault leaves frames behind */
-	void **top = (void **)(stack_of(thread) + STACK_BYTES);
-	*--top = nullptr; /* fiber_main's return address, as if called */
-	*--top = (void *)fiber_main;
-	for (int i = 0; i < 6; i++)
-		*--top = nullptr;
-	f->stack_pointer = top;
-}
+/* ---- memory ---- */
 
-/* ---- memory with guards ---- */
+const size_t guard = EMULATOR_GUARDS;
+const size_t before_guard = guard ? 256 - guard : 0; /* so that the bytes begin at a multiple of 256 */
 
-struct guarded {
-	char *block; /* guard, bytes, guard; under ASan the bytes alone, which it guards itself */
-	size_t bytes;
-};
-
-#ifdef __SANITIZE_ADDRESS__
-const size_t guard = 0;
-#else
-const size_t guard = GUARD_BYTES;
-#endif
-
-char *guarded_at(const struct guarded &g) { return g.block + guard; }
-
-struct guarded guarded_alloc(size_t bytes)
+struct emulator_allocation guarded_alloc(size_t bytes)
 {
 	void *at = nullptr;
-	if (bytes > SIZE_MAX / 2 || posix_memalign(&at, 256, bytes + 2 * guard) != 0)
-		return { nullptr, 0 };
-	memset(at, GUARD, bytes + 2 * guard);
-	memset((char *)at + guard, 0xff, bytes);
-	return { (char *)at, bytes };
+	if (bytes > SIZE_MAX / 2 || posix_memalign(&at, 256, before_guard + bytes + 2 * guard) != 0)
+		return { nullptr, 0, 0 };
+	char *block = (char *)at + before_guard;
+	memset(block, EMULATOR_GUARD, guard);
+	memset(block + guard + bytes, EMULATOR_GUARD, guard);
+	memset(block + guard, 0xff, bytes);
+	return { block, bytes, current };
 }
 
-bool guarded_whole(const struct guarded &g)
+void guarded_free(const struct emulator_allocation &a) { free(a.block - before_guard); }
+
+bool guarded_whole(const struct emulator_allocation &a)
 {
-	for (size_t i = 0; i < guard; i++) {
-		if ((unsigned char)g.block[i] != GUARD ||
-		    (unsigned char)g.block[guard + g.bytes + i] != GUARD)
-			return false;
-	}
-	return true;
+	static const std::string whole(guard, (char)EMULATOR_GUARD);
+	return memcmp(a.block, whole.data(), guard) == 0 &&
+	       memcmp(a.block + guard + a.bytes, whole.data(), guard) == 0;
 }
-
-std::map<const void *, struct guarded> shared;    /* of this block, by declaration */
-std::map<const char *, struct guarded> allocated; /* device memory, by address */
 
 bool on_device(const void *at, size_t bytes)
 {
 	auto next = allocated.upper_bound((const char *)at);
 	if (next == allocated.begin())
 		return false;
-	const auto &[start, g] = *--next;
-	return (size_t)((const char *)at - start) <= g.bytes &&
-	       bytes <= g.bytes - (size_t)((const char *)at - start);
+	const auto &[start, a] = *--next;
+	size_t offset = (size_t)((const char *)at - start);
+	return offset <= a.bytes && bytes <= a.bytes - offset;
 }
 
-/* ---- waiting ---- */
-
-void set_why(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-void set_why(const char *fmt, ...)
+uint64_t used_bytes()
 {
-	va_list args;
-	va_start(args, fmt);
-	vsnprintf(m.why, sizeof m.why, fmt, args);
-	va_end(args);
-	m.faulted = true;
+	uint64_t sum = 0;
+	for (const auto &[at, a] : allocated)
+		sum += a.device == current ? a.bytes : 0;
+	return sum;
 }
 
-bool same(const struct emulator_site &a, const struct emulator_site &b)
-{
-	return a.line == b.line && strcmp(a.what, b.what) == 0 && strcmp(a.file, b.file) == 0;
-}
+/* ---- launches ---- */
 
-std::string place(unsigned thread)
+cudaError_t execute(const struct emulator_kernel &kernel)
 {
-	char text[200];
-	if (thread >= m.threads)
-		return "does not exist";
-	const struct fiber &f = m.fiber[thread];
-	if (f.state == DONE)
-		return "has returned";
-	snprintf(text, sizeof text, "waits in %s at %s:%d", f.site.what, f.site.file, f.site.line);
-	return text;
-}
-
-bool waits_with(unsigned thread, const struct fiber &f)
-{
-	const struct fiber &other = m.fiber[thread];
-	return thread < m.threads && other.state == AT_WARP && same(other.site, f.site) &&
-	       other.mask == f.mask;
-}
-
-/* Release the warp's lanes of f.mask if all have come. */
-void meet(unsigned thread)
-{
-	const struct fiber &f = m.fiber[thread];
-	unsigned first = thread / 32 * 32;
-	uint64_t all[32];
-	for (unsigned i = 0; i < 32; i++) {
-		all[i] = f.mask >> i & 1 ? m.fiber[first + i].value : UINT64_MAX;
-		if ((f.mask >> i & 1) && !waits_with(first + i, f))
-			return;
+	if (++launches > set.lose_after) {
+		lost = true;
+		return is_lost();
 	}
-	if (f.work != nullptr) {
-		void *lane[32];
-		memcpy(lane, all, sizeof lane);
-		f.work(lane);
-	}
-	for (unsigned i = 0; i < 32; i++) {
-		if (f.mask >> i & 1) {
-			memcpy(m.fiber[first + i].seen, all, sizeof all);
-			m.fiber[first + i].state = READY;
-		}
-	}
-}
-
-/* One lane that thread's mask names and that is not there. */
-unsigned missing_lane(unsigned thread)
-{
-	const struct fiber &f = m.fiber[thread];
-	unsigned lane = 0;
-	while (lane < 31 && (!(f.mask >> lane & 1) || waits_with(thread / 32 * 32 + lane, f)))
-		lane++;
-	return lane;
-}
-
-/* Nobody can run. If all wait at one barrier, they go on; else it is a fault. */
-void open_barrier()
-{
-	unsigned waiting = 0;
-	while (m.fiber[waiting].state == DONE)
-		waiting++;
-	for (unsigned i = 0; i < m.threads; i++) {
-		const struct fiber &f = m.fiber[i];
-		unsigned lane = f.state == AT_WARP ? missing_lane(i) : 0;
-		if (f.state == AT_WARP)
-			return set_why("thread %u %s with mask %08x for lane %u, which %s", i,
-				       place(i).c_str(), f.mask, lane, place(i / 32 * 32 + lane).c_str());
-	}
-	for (unsigned i = 0; i < m.threads; i++) {
-		if (m.fiber[i].state == DONE || !same(m.fiber[i].site, m.fiber[waiting].site))
-			return set_why("__syncthreads diverges: thread %u %s, thread %u %s", waiting,
-				       place(waiting).c_str(), i, place(i).c_str());
-	}
-	for (unsigned i = 0; i < m.threads; i++)
-		m.fiber[i].state = READY;
-}
-
-/* ---- a launch ---- */
-
-bool all_done()
-{
-	for (unsigned i = 0; i < m.threads; i++) {
-		if (m.fiber[i].state != DONE)
-			return false;
-	}
-	return true;
-}
-
-/* Every fiber that can run, once, from a shuffled place in a shuffled direction. */
-bool run_round()
-{
-	bool ran = false;
-	m.shuffle = m.shuffle * 1664525u + 1013904223u;
-	unsigned start = (m.shuffle >> 8) % m.threads, down = m.shuffle >> 31;
-	for (unsigned i = 0; i < m.threads && !m.faulted; i++) {
-		unsigned thread = (down ? start + m.threads - i : start + i) % m.threads;
-		if (m.fiber[thread].state != READY)
+	bool ok = set.races ? emulator_run_races(kernel) : emulator_run(kernel, EMULATOR_SHUFFLED, nullptr);
+	if (!ok)
+		return refuse(cudaErrorLaunchFailure, "%s", emulator_why());
+	for (auto &[at, a] : allocated) {
+		if (guarded_whole(a))
 			continue;
-		resume(thread);
-		ran = true;
+		memset(a.block, EMULATOR_GUARD, guard);
+		memset(a.block + guard + a.bytes, EMULATOR_GUARD, guard);
+		return refuse(cudaErrorLaunchFailure, "a write outside an allocation of %zu bytes (%.100s)", a.bytes,
+			      kernel.name.c_str());
 	}
-	return ran;
+	return cudaSuccess;
 }
 
-void shared_end()
-{
-	for (auto &[name, g] : shared) {
-		if (!m.faulted && !guarded_whole(g))
-			set_why("a write outside shared memory of %zu bytes", g.bytes);
-		free(g.block);
-	}
-	shared.clear();
-}
-
-void run_block(size_t dynamic_bytes)
-{
-	shared[nullptr] = guarded_alloc(dynamic_bytes);
-	for (unsigned i = 0; i < m.threads; i++)
-		fiber_start(i);
-	while (!m.faulted && !all_done()) {
-		if (!run_round())
-			open_barrier();
-	}
-	shared_end();
-}
-
-cudaError_t refuse(cudaError_t error, const char *what)
-{
-	snprintf(m.why, sizeof m.why, "%s", what);
-	return error;
-}
+typedef std::function<cudaError_t()> step;
 
 } /* namespace */
 
-[[noreturn]] void emulator_fault(const char *fmt, ...)
-{
-	va_list args;
-	va_start(args, fmt);
-	vsnprintf(m.why, sizeof m.why, fmt, args);
-	va_end(args);
-	m.faulted = true;
-	to_scheduler(true);
-	abort();
-}
-
-unsigned emulator_lane() { return m.running % 32; }
-
-void emulator_barrier(struct emulator_site site)
-{
-	struct fiber *f = &m.fiber[m.running];
-	f->state = AT_BARRIER;
-	f->site = site;
-	to_scheduler(false);
-}
-
-const uint64_t *emulator_warp(struct emulator_site site, unsigned mask, uint64_t value)
-{
-	struct fiber *f = &m.fiber[m.running];
-	f->state = AT_WARP;
-	f->site = site;
-	f->mask = mask;
-	f->value = value;
-	if (!(mask >> emulator_lane() & 1))
-		emulator_fault("%s at %s:%d: lane %u is not in its mask %08x", site.what, site.file,
-			       site.line, emulator_lane(), mask);
-	meet(m.running);
-	to_scheduler(false);
-	return f->seen;
-}
-
-void emulator_collective(struct emulator_site site, void *mine, void (*work)(void *const lane[32]))
-{
-	struct fiber *f = &m.fiber[m.running];
-	f->work = work;
-	emulator_warp(site, 0xffffffffu, (uint64_t)(uintptr_t)mine);
-	f->work = nullptr;
-}
-
-struct emulator_copies *emulator_begun() { return &m.fiber[m.running].copies; }
-
-void emulator_in_shared(struct emulator_site site, const void *at, unsigned bytes)
-{
-	emulator_aligned(site, at, bytes);
-	for (const auto &[name, g] : shared) {
-		const char *start = guarded_at(g);
-		if ((const char *)at >= start && (const char *)at + bytes <= start + g.bytes)
-			return;
-	}
-	emulator_fault("%s at %s:%d: not within shared memory", site.what, site.file, site.line);
-}
-
-uint32_t emulator_load_acquire(struct emulator_site site, const uint32_t *at)
-{
-	uint32_t value = *at;
-	emulator_aligned(site, at, 4);
-	to_scheduler(false);
-	return value;
-}
-
-void *emulator_shared(const void *name, size_t bytes)
-{
-	auto found = shared.find(name);
-	if (found == shared.end())
-		found = shared.emplace(name, guarded_alloc(bytes)).first;
-	return guarded_at(found->second);
-}
-
-void *emulator_shared_dynamic() { return guarded_at(shared[nullptr]); }
-
-cudaError_t emulator_launch(const cudaLaunchConfig_t *config, const std::function<void()> &thread)
-{
-	dim3 grid = config->gridDim, block = config->blockDim;
-	m.threads = block.x * block.y * block.z;
-	if (m.threads == 0 || m.threads > THREADS || (size_t)grid.x * grid.y * grid.z == 0)
-		return refuse(cudaErrorInvalidConfiguration, "a launch without threads, or with too many");
-	if (config->dynamicSmemBytes > SHARED_MOST)
-		return refuse(cudaErrorInvalidValue, "a launch with too much shared memory");
-	stacks_map();
-	m.thread = &thread;
-	m.faulted = false;
-	m.shuffle = 1;
-	gridDim = grid;
-	blockDim = block;
-	for (size_t i = 0; i < (size_t)grid.x * grid.y * grid.z && !m.faulted; i++) {
-		blockIdx = dim3((unsigned)(i % grid.x), (unsigned)(i / grid.x % grid.y),
-				(unsigned)(i / grid.x / grid.y));
-		run_block(config->dynamicSmemBytes);
-	}
-	for (auto &[at, g] : allocated) {
-		if (!m.faulted && !guarded_whole(g)) {
-			set_why("a write outside an allocation of %zu bytes", g.bytes);
-			memset(g.block, GUARD, guard);
-			memset(g.block + guard + g.bytes, GUARD, guard);
-		}
-	}
-	return m.faulted ? cudaErrorLaunchFailure : cudaSuccess;
-}
-
-const char *cudaGetErrorString(cudaError_t error) { return error == cudaSuccess ? "no error" : m.why; }
-cudaError_t cudaGetLastError() { return cudaSuccess; }
-
-cudaError_t cudaGetDeviceCount(int *count)
-{
-	*count = getenv("EMULATOR_NO_DEVICE") ? 0 : 1;
-	return *count ? cudaSuccess : refuse(cudaErrorNoDevice, "no CUDA-capable device is detected");
-}
-
-cudaError_t cudaSetDevice(int) { return cudaSuccess; }
-
-cudaError_t cudaGetDeviceProperties(cudaDeviceProp *out, int)
-{
-	*out = cudaDeviceProp{};
-	strcpy(out->name, "host emulator");
-	out->major = getenv("EMULATOR_OLD_DEVICE") ? 8 : 9;
-	out->multiProcessorCount = 1;
-	out->totalGlobalMem = (size_t)1 << 30;
-	return cudaSuccess;
-}
-
-cudaError_t cudaDriverGetVersion(int *version)
-{
-	*version = 13000;
-	return cudaSuccess;
-}
-
-cudaError_t cudaRuntimeGetVersion(int *version) { return cudaDriverGetVersion(version); }
-
-cudaError_t cudaMalloc(void **out, size_t bytes)
-{
-	struct guarded g = bytes > (size_t)1 << 30 ? guarded{} : guarded_alloc(bytes);
-	if (g.block == nullptr)
-		return refuse(cudaErrorMemoryAllocation, "out of memory");
-	*out = guarded_at(g);
-	allocated[guarded_at(g)] = g;
-	return cudaSuccess;
-}
-
-cudaError_t cudaMemGetInfo(size_t *left, size_t *all)
-{
-	*all = *left = (size_t)1 << 30;
-	for (const auto &[at, g] : allocated)
-		*left -= g.bytes < *left ? g.bytes : *left;
-	return cudaSuccess;
-}
-
-cudaError_t cudaHostAlloc(void **out, size_t bytes, unsigned)
-{
-	*out = malloc(bytes);
-	return *out ? cudaSuccess : refuse(cudaErrorMemoryAllocation, "out of memory");
-}
-
-cudaError_t cudaFreeHost(void *at)
-{
-	free(at);
-	return cudaSuccess;
-}
-
-cudaError_t cudaFree(void *at)
-{
-	auto found = allocated.find((const char *)at);
-	if (found == allocated.end())
-		return at == nullptr ? cudaSuccess
-				     : refuse(cudaErrorInvalidValue, "free of what is not allocated");
-	free(found->second.block);
-	allocated.erase(found);
-	return cudaSuccess;
-}
-
-cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind, cudaStream_t)
-{
-	if (on_device(to, bytes) != (kind != cudaMemcpyDeviceToHost) ||
-	    on_device(from, bytes) != (kind != cudaMemcpyHostToDevice))
-		return refuse(cudaErrorInvalidValue, "a copy whose ends lie elsewhere than it says");
-	memmove(to, from, bytes);
-	return cudaSuccess;
-}
-
-cudaError_t cudaMemsetAsync(void *at, int byte, size_t bytes, cudaStream_t)
-{
-	if (!on_device(at, bytes))
-		return refuse(cudaErrorInvalidValue, "a fill outside device memory");
-	memset(at, byte, bytes);
-	return cudaSuccess;
-}
-
+struct emulator_graph {
+	std::vector<step> steps;
+};
+struct emulator_graph_exec {
+	std::vector<step> steps;
+};
 struct emulator_stream {
-	int unused;
+	bool capturing, invalid;
+	cudaStreamCaptureMode mode;
+	std::vector<step> steps;
 };
 struct emulator_event {
 	struct timespec at;
 };
 
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t *out, unsigned)
+namespace
 {
-	*out = new emulator_stream();
+
+std::set<struct emulator_stream *> streams;
+
+/* Now, or when the graph runs that the stream captures. */
+cudaError_t give(cudaStream_t stream, const step &work)
+{
+	if (stream == nullptr || !stream->capturing)
+		return work();
+	if (stream->invalid)
+		return refuse(cudaErrorStreamCaptureInvalidated, "the stream's capture has failed before");
+	stream->steps.push_back(work);
 	return cudaSuccess;
 }
+
+/* What may not be done while a stream captures. */
+cudaError_t not_captured(const char *what)
+{
+	for (struct emulator_stream *s : streams) {
+		if (s->capturing && s->mode != cudaStreamCaptureModeRelaxed) {
+			s->invalid = true;
+			return refuse(cudaErrorStreamCaptureUnsupported, "%s while a stream is capturing", what);
+		}
+	}
+	return cudaSuccess;
+}
+
+cudaError_t waits(cudaStream_t stream, const char *what)
+{
+	if (stream == nullptr || !stream->capturing)
+		return cudaSuccess;
+	stream->invalid = true;
+	return refuse(cudaErrorStreamCaptureUnsupported, "%s of a stream that is capturing", what);
+}
+
+cudaError_t attributes(const cudaLaunchConfig_t *config, struct emulator_kernel *out)
+{
+	for (unsigned i = 0; i < config->numAttrs; i++) {
+		const cudaLaunchAttribute &a = config->attrs[i];
+		if (a.id == cudaLaunchAttributeCooperative)
+			out->cooperative = a.val.cooperative != 0;
+		else if (a.id == cudaLaunchAttributeProgrammaticStreamSerialization)
+			out->programmatic = a.val.programmaticStreamSerializationAllowed != 0;
+		else
+			return refuse(cudaErrorNotSupported, "a launch attribute (%d) that is not emulated", (int)a.id);
+	}
+	return cudaSuccess;
+}
+
+cudaError_t check_sizes(const struct emulator_kernel &k, size_t dynamic_most)
+{
+	uint64_t threads = (uint64_t)k.block.x * k.block.y * k.block.z;
+	uint64_t blocks = (uint64_t)k.grid.x * k.grid.y * k.grid.z;
+	int resident = 0;
+	if (threads == 0 || threads > EMULATOR_BLOCK_THREADS || blocks == 0 || k.grid.x > INT32_MAX ||
+	    k.grid.y > 65535 || k.grid.z > 65535 || k.block.z > 64)
+		return refuse(cudaErrorInvalidConfiguration, "a launch without threads, or with too many");
+	if (k.dynamic_bytes > dynamic_most)
+		return refuse(cudaErrorInvalidValue,
+			      "a launch with %zu bytes of shared memory, where %zu are allowed (cudaFuncSetAttribute)",
+			      k.dynamic_bytes, dynamic_most);
+	if (!k.cooperative)
+		return cudaSuccess;
+	emulator_occupancy(&resident, (int)threads, k.dynamic_bytes);
+	if (blocks > (uint64_t)resident * (uint64_t)set.multiprocessors ||
+	    blocks * ((threads + 31) / 32 * 32) > EMULATOR_FIBERS)
+		return refuse(cudaErrorCooperativeLaunchTooLarge,
+			      "a cooperative launch of more blocks than run at once: %llu, of %d on each of "
+			      "%d multiprocessors",
+			      (unsigned long long)blocks, resident, set.multiprocessors);
+	return cudaSuccess;
+}
+
+cudaError_t known_device(int device)
+{
+	if (device >= 0 && device < set.devices)
+		return cudaSuccess;
+	return refuse(cudaErrorInvalidDevice, "invalid device ordinal %d", device);
+}
+
+} /* namespace */
+
+const std::map<const char *, struct emulator_allocation> &emulator_allocations() { return allocated; }
+
+uint64_t emulator_launches() { return launches; }
+
+cudaError_t emulator_attribute(const void *kernel, cudaFuncAttribute attribute, int value)
+{
+	ENTER();
+	if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize)
+		return cudaSuccess;
+	if (value < 0 || value > (int)EMULATOR_SHARED_MOST)
+		return refuse(cudaErrorInvalidValue, "%d bytes of shared memory, of %u at most", value,
+			      EMULATOR_SHARED_MOST);
+	shared_allowed[kernel] = value;
+	return cudaSuccess;
+}
+
+cudaError_t emulator_occupancy(int *blocks, int threads, size_t dynamic_bytes)
+{
+	int by_threads = SM_THREADS / (threads > 0 ? (threads + 31) / 32 * 32 : SM_THREADS);
+	int by_shared = (int)(SM_SHARED / (dynamic_bytes + BLOCK_RESERVED));
+	*blocks = by_threads < by_shared ? by_threads : by_shared;
+	*blocks = *blocks < SM_BLOCKS ? *blocks : SM_BLOCKS;
+	return cudaSuccess;
+}
+
+cudaError_t emulator_launch(const char *words, const cudaLaunchConfig_t *config, const void *kernel,
+			    const std::function<void()> &thread)
+{
+	ENTER();
+	std::string name = words;
+	struct emulator_kernel k = { name.substr(0, name.find(',')), config->gridDim, config->blockDim,
+				     config->dynamicSmemBytes, EMULATOR_SHARED_DEFAULT, false, false, thread };
+	auto allowed = shared_allowed.find(kernel);
+	size_t dynamic_most = EMULATOR_SHARED_DEFAULT;
+	if (allowed != shared_allowed.end() && (size_t)allowed->second > dynamic_most) {
+		dynamic_most = (size_t)allowed->second;
+		k.shared_most = EMULATOR_SHARED_MOST;
+	}
+	cudaError_t error = attributes(config, &k);
+	if (error == cudaSuccess)
+		error = check_sizes(k, dynamic_most);
+	if (error == cudaSuccess)
+		error = give(config->stream, [k] { return execute(k); });
+	return error;
+}
+
+/* ---- devices ---- */
+
+static const struct {
+	cudaError_t error;
+	const char *name, *words;
+} errors[] = {
+	{ cudaSuccess, "cudaSuccess", "no error" },
+	{ cudaErrorInvalidValue, "cudaErrorInvalidValue", "invalid argument" },
+	{ cudaErrorMemoryAllocation, "cudaErrorMemoryAllocation", "out of memory" },
+	{ cudaErrorNoDevice, "cudaErrorNoDevice", "no CUDA-capable device is detected" },
+	{ cudaErrorInvalidDevice, "cudaErrorInvalidDevice", "invalid device ordinal" },
+	{ cudaErrorLaunchFailure, "cudaErrorLaunchFailure", "unspecified launch failure" },
+	{ cudaErrorNotSupported, "cudaErrorNotSupported", "operation not supported" },
+};
+
+const char *cudaGetErrorString(cudaError_t error)
+{
+	if (error == said_of && error != cudaSuccess)
+		return said;
+	for (const auto &e : errors) {
+		if (e.error == error)
+			return e.words;
+	}
+	return "unrecognized error code";
+}
+
+const char *cudaGetErrorName(cudaError_t error)
+{
+	for (const auto &e : errors) {
+		if (e.error == error)
+			return e.name;
+	}
+	return "unrecognized error code";
+}
+
+cudaError_t cudaGetLastError() { return lost ? cudaErrorLaunchFailure : cudaSuccess; }
+cudaError_t cudaPeekAtLastError() { return cudaGetLastError(); }
+
+cudaError_t cudaGetDeviceCount(int *count)
+{
+	std::lock_guard<std::recursive_mutex> hold(api);
+	settings_read();
+	*count = 0;
+	if (set.driver < 13000)
+		return refuse(cudaErrorInsufficientDriver,
+			      "CUDA driver version is insufficient for CUDA runtime version");
+	*count = set.devices;
+	return *count ? cudaSuccess : refuse(cudaErrorNoDevice, "no CUDA-capable device is detected");
+}
+
+cudaError_t cudaSetDevice(int device)
+{
+	ENTER();
+	cudaError_t error = known_device(device);
+	if (error == cudaSuccess)
+		current = device;
+	return error;
+}
+
+cudaError_t cudaGetDevice(int *device)
+{
+	*device = current;
+	return cudaSuccess;
+}
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *out, int device)
+{
+	ENTER();
+	*out = cudaDeviceProp{};
+	strcpy(out->name, "host emulator");
+	out->major = set.major;
+	out->multiProcessorCount = set.multiprocessors;
+	out->maxThreadsPerMultiProcessor = SM_THREADS;
+	out->totalGlobalMem = set.memory;
+	out->sharedMemPerBlockOptin = EMULATOR_SHARED_MOST;
+	out->sharedMemPerMultiprocessor = SM_SHARED;
+	out->l2CacheSize = 1 << 20;
+	out->memoryBusWidth = 6144;
+	return known_device(device);
+}
+
+cudaError_t cudaDeviceGetAttribute(int *out, cudaDeviceAttr attribute, int device)
+{
+	cudaDeviceProp p;
+	cudaError_t error = cudaGetDeviceProperties(&p, device);
+	switch (attribute) {
+	case cudaDevAttrMultiProcessorCount:
+		*out = p.multiProcessorCount;
+		break;
+	case cudaDevAttrMaxThreadsPerMultiProcessor:
+		*out = p.maxThreadsPerMultiProcessor;
+		break;
+	case cudaDevAttrComputeCapabilityMajor:
+		*out = p.major;
+		break;
+	case cudaDevAttrComputeCapabilityMinor:
+		*out = p.minor;
+		break;
+	case cudaDevAttrCooperativeLaunch:
+		*out = 1;
+		break;
+	case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+		*out = (int)p.sharedMemPerBlockOptin;
+		break;
+	}
+	return error;
+}
+
+cudaError_t cudaDriverGetVersion(int *version)
+{
+	std::lock_guard<std::recursive_mutex> hold(api);
+	if (!settings_known)
+		settings_read();
+	*version = set.driver;
+	return cudaSuccess;
+}
+
+cudaError_t cudaRuntimeGetVersion(int *version)
+{
+	*version = 13000;
+	return cudaSuccess;
+}
+
+cudaError_t cudaDeviceSynchronize()
+{
+	ENTER();
+	return not_captured("cudaDeviceSynchronize");
+}
+
+/* ---- memory ---- */
+
+cudaError_t cudaMalloc(void **out, size_t bytes)
+{
+	ENTER();
+	cudaError_t error = not_captured("cudaMalloc");
+	if (error != cudaSuccess)
+		return error;
+	uint64_t left = set.memory - used_bytes();
+	struct emulator_allocation a = bytes > left ? emulator_allocation{} : guarded_alloc(bytes);
+	if (a.block == nullptr)
+		return refuse(cudaErrorMemoryAllocation, "out of memory");
+	*out = a.block + guard;
+	allocated[a.block + guard] = a;
+	return cudaSuccess;
+}
+
+cudaError_t cudaFree(void *at)
+{
+	ENTER();
+	auto found = allocated.find((const char *)at);
+	if (at == nullptr)
+		return cudaSuccess;
+	if (found == allocated.end())
+		return refuse(cudaErrorInvalidValue, "free of what is not allocated");
+	cudaError_t error = not_captured("cudaFree");
+	if (error == cudaSuccess) {
+		guarded_free(found->second);
+		allocated.erase(found);
+	}
+	return error;
+}
+
+cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total)
+{
+	ENTER();
+	*total = set.memory;
+	*free_bytes = set.memory - used_bytes();
+	return cudaSuccess;
+}
+
+cudaError_t cudaHostAlloc(void **out, size_t bytes, unsigned)
+{
+	ENTER();
+	*out = nullptr;
+	if (posix_memalign(out, 4096, bytes) != 0)
+		return refuse(cudaErrorMemoryAllocation, "out of memory");
+	host_memory.insert(*out);
+	return cudaSuccess;
+}
+
+cudaError_t cudaMallocHost(void **out, size_t bytes) { return cudaHostAlloc(out, bytes, 0); }
+
+cudaError_t cudaFreeHost(void *at)
+{
+	ENTER();
+	if (at != nullptr && host_memory.erase(at) == 0)
+		return refuse(cudaErrorInvalidValue, "free of what is not allocated");
+	free(at);
+	return cudaSuccess;
+}
+
+cudaError_t cudaHostRegister(void *, size_t, unsigned) { return cudaSuccess; }
+cudaError_t cudaHostUnregister(void *) { return cudaSuccess; }
+
+static cudaError_t check_ends(const void *to, size_t to_bytes, const void *from, size_t from_bytes,
+			      cudaMemcpyKind kind)
+{
+	bool up = kind == cudaMemcpyHostToDevice, down = kind == cudaMemcpyDeviceToHost;
+	bool within = kind == cudaMemcpyDeviceToDevice;
+	if (kind != cudaMemcpyDefault && (on_device(to, to_bytes) != (up || within) ||
+					  on_device(from, from_bytes) != (down || within)))
+		return refuse(cudaErrorInvalidValue, "a copy whose ends lie elsewhere than it says");
+	return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
+			    cudaStream_t stream)
+{
+	ENTER();
+	cudaError_t error = check_ends(to, bytes, from, bytes, kind);
+	return error != cudaSuccess ? error : give(stream, [=] {
+		memmove(to, from, bytes);
+		return cudaSuccess;
+	});
+}
+
+cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind kind)
+{
+	return cudaMemcpyAsync(to, from, bytes, kind, nullptr);
+}
+
+cudaError_t cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t width,
+			      size_t height, cudaMemcpyKind kind, cudaStream_t stream)
+{
+	ENTER();
+	if (width == 0 || height == 0)
+		return cudaSuccess;
+	if (width > to_pitch || width > from_pitch)
+		return refuse(cudaErrorInvalidValue, "a copy wider than its rows");
+	cudaError_t error =
+		check_ends(to, to_pitch * (height - 1) + width, from, from_pitch * (height - 1) + width, kind);
+	return error != cudaSuccess ? error : give(stream, [=] {
+		for (size_t i = 0; i < height; i++)
+			memmove((char *)to + i * to_pitch, (const char *)from + i * from_pitch, width);
+		return cudaSuccess;
+	});
+}
+
+cudaError_t cudaMemsetAsync(void *at, int byte, size_t bytes, cudaStream_t stream)
+{
+	ENTER();
+	if (!on_device(at, bytes))
+		return refuse(cudaErrorInvalidValue, "a fill outside device memory");
+	return give(stream, [=] {
+		memset(at, byte, bytes);
+		return cudaSuccess;
+	});
+}
+
+cudaError_t cudaMemset(void *at, int byte, size_t bytes) { return cudaMemsetAsync(at, byte, bytes, nullptr); }
+
+/* ---- streams and events ---- */
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *out, unsigned)
+{
+	ENTER();
+	*out = new emulator_stream();
+	streams.insert(*out);
+	return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreate(cudaStream_t *out) { return cudaStreamCreateWithFlags(out, cudaStreamDefault); }
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream)
 {
+	std::lock_guard<std::recursive_mutex> hold(api);
+	streams.erase(stream);
 	delete stream;
-	return cudaSuccess;
+	return lost ? is_lost() : cudaSuccess;
 }
 
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
-
-cudaError_t cudaEventCreate(cudaEvent_t *out)
+cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
+	ENTER();
+	return waits(stream, "cudaStreamSynchronize");
+}
+
+cudaError_t cudaStreamQuery(cudaStream_t stream)
+{
+	ENTER();
+	return waits(stream, "cudaStreamQuery");
+}
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t, unsigned)
+{
+	ENTER();
+	return waits(stream, "cudaStreamWaitEvent");
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *out, unsigned)
+{
+	ENTER();
 	*out = new emulator_event();
 	return cudaSuccess;
 }
+
+cudaError_t cudaEventCreate(cudaEvent_t *out) { return cudaEventCreateWithFlags(out, cudaEventDefault); }
 
 cudaError_t cudaEventDestroy(cudaEvent_t event)
 {
@@ -555,17 +593,109 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
 	return cudaSuccess;
 }
 
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t)
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
-	clock_gettime(CLOCK_MONOTONIC, &event->at);
+	ENTER();
+	return give(stream, [=] {
+		clock_gettime(CLOCK_MONOTONIC, &event->at);
+		return cudaSuccess;
+	});
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t)
+{
+	ENTER();
+	return not_captured("cudaEventSynchronize");
+}
+
+cudaError_t cudaEventQuery(cudaEvent_t)
+{
+	ENTER();
 	return cudaSuccess;
 }
 
-cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
-
 cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t began, cudaEvent_t ended)
 {
+	ENTER();
 	*ms = 1e3f * (float)(ended->at.tv_sec - began->at.tv_sec) +
 	      1e-6f * (float)(ended->at.tv_nsec - began->at.tv_nsec);
+	return cudaSuccess;
+}
+
+/* ---- graphs ---- */
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode)
+{
+	ENTER();
+	if (stream == nullptr || stream->capturing)
+		return refuse(cudaErrorStreamCaptureUnsupported, "this stream cannot capture, or does already");
+	stream->capturing = true;
+	stream->invalid = false;
+	stream->mode = mode;
+	stream->steps.clear();
+	return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *out)
+{
+	ENTER();
+	*out = nullptr;
+	if (stream == nullptr || !stream->capturing)
+		return refuse(cudaErrorInvalidValue, "the stream is not capturing");
+	stream->capturing = false;
+	if (stream->invalid)
+		return refuse(cudaErrorStreamCaptureInvalidated, "the stream's capture has failed before");
+	*out = new emulator_graph{ stream->steps };
+	stream->steps.clear();
+	return cudaSuccess;
+}
+
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus *out)
+{
+	ENTER();
+	bool capturing = stream != nullptr && stream->capturing;
+	*out = !capturing	 ? cudaStreamCaptureStatusNone
+	       : stream->invalid ? cudaStreamCaptureStatusInvalidated
+				 : cudaStreamCaptureStatusActive;
+	return cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *out, cudaGraph_t graph, unsigned long long)
+{
+	ENTER();
+	*out = new emulator_graph_exec{ graph->steps };
+	return cudaSuccess;
+}
+
+cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t)
+{
+	ENTER();
+	return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
+{
+	ENTER();
+	cudaError_t error = waits(stream, "cudaGraphLaunch into the capture");
+	for (size_t i = 0; i < exec->steps.size() && error == cudaSuccess; i++)
+		error = exec->steps[i]();
+	return error;
+}
+
+cudaError_t cudaGraphGetNodes(cudaGraph_t graph, void *, size_t *count)
+{
+	*count = graph->steps.size();
+	return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph)
+{
+	delete graph;
+	return cudaSuccess;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec)
+{
+	delete exec;
 	return cudaSuccess;
 }

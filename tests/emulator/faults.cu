@@ -94,40 +94,268 @@ static __global__ void warps(float *out)
 	out[threadIdx.x] = ok;
 }
 
+/* ---- races: each is right when threads happen to come in one order ---- */
+
+/* Into a register, which is written when it is too late to see from where it came. */
+static __global__ void race_register(float *out)
+{
+	SHARED(float, some, 64);
+	some[threadIdx.x] = 0;
+	__syncthreads();
+	if (threadIdx.x == 0)
+		some[5] = 1;
+	float seen = some[5];
+	__syncthreads();
+	__syncthreads();
+	out[threadIdx.x] = seen;
+}
+
+static __global__ void race_lanes(float *out)
+{
+	SHARED(float, some, 64);
+	some[threadIdx.x] = (float)threadIdx.x;
+	out[threadIdx.x] = some[threadIdx.x ^ 1];
+}
+
+static __global__ void race_blocks(float *out) { out[threadIdx.x] = (float)blockIdx.x; }
+
+/* The sum of floats in the order of arrival. */
+static __global__ void race_sum(float *out)
+{
+	SHARED(float, sum, 1);
+	if (threadIdx.x == 0)
+		sum[0] = 0;
+	__syncthreads();
+	atomicAdd(sum, 1.0f / (float)(1 + threadIdx.x));
+	__syncthreads();
+	out[threadIdx.x] = sum[0];
+}
+
+/* Waits for its own copies, and reads those of others. */
+static __global__ void copy_unseen(float *out)
+{
+	SHARED(float, some, 256);
+	out[threadIdx.x] = 1;
+	__syncthreads();
+	ptx_copy_async16(some + 4 * threadIdx.x, out + 4 * (threadIdx.x % 16), true);
+	ptx_copy_commit();
+	ptx_copy_wait<0>();
+	out[64 + threadIdx.x] = some[4 * (63 - threadIdx.x)];
+}
+
+/* All threads write the same. */
+static __global__ void race_none(float *out)
+{
+	SHARED(float, some, 64);
+	some[5] = 7;
+	__syncthreads();
+	out[threadIdx.x] = some[5];
+}
+
+/* ---- copies, matrices ---- */
+
+static __global__ void copy_unwaited(float *out)
+{
+	SHARED(float, some, 256);
+	SHARED(float, other, 256);
+	out[threadIdx.x] = 1;
+	__syncthreads();
+	ptx_copy_async16(some + 4 * threadIdx.x, out, true);
+	ptx_copy_commit();
+	ptx_copy_async16(other + 4 * threadIdx.x, out, true);
+	ptx_copy_commit();
+	ptx_copy_wait<1>();
+	__syncthreads();
+	out[threadIdx.x] = threadIdx.x < 32 ? some[4 * threadIdx.x] : other[4 * threadIdx.x];
+}
+
+static __global__ void copy_misaligned(float *out)
+{
+	SHARED(float, some, 64);
+	ptx_copy_async16(some + 4 * (threadIdx.x % 8), out + threadIdx.x % 2, true);
+}
+
+static __global__ void copy_elsewhere(float *out)
+{
+	SHARED(float, some, 64);
+	ptx_copy_async16(some + 4 * threadIdx.x, out, true);
+}
+
+static __global__ void load_misaligned(float *out) { out[0] = (float)ptx_load_stream16(out + 2).x; }
+
+static __global__ void vector_misaligned(float *out)
+{
+	uint4 v = *(const uint4 *)(out + threadIdx.x);
+	out[threadIdx.x] = (float)v.x;
+}
+
+static __global__ void matrix_misaligned(float *out)
+{
+	SHARED(float, some, 64);
+	uint32_t r[1];
+	ptx_ldmatrix_x1(r, some + 4 * (threadIdx.x % 8) + 1);
+	out[threadIdx.x] = (float)r[0];
+}
+
+static __global__ void matrix_elsewhere(float *out)
+{
+	uint32_t r[1];
+	ptx_ldmatrix_x1(r, out);
+	out[threadIdx.x] = (float)r[0];
+}
+
+static __global__ void mma_lane_missing(float *out)
+{
+	uint32_t a[4] = {}, b[2] = {};
+	float d[4] = {};
+	if (threadIdx.x != 33)
+		ptx_mma_bf16(d, a, b);
+	out[threadIdx.x] = d[0];
+}
+
+/* ---- launches ---- */
+
+/* The counter is behind what the blocks write. */
+static __global__ void grid_sum(float *out)
+{
+	float sum = 0;
+	for (unsigned round = 0; round < 5; round++) {
+		if (threadIdx.x == 5)
+			out[blockIdx.x] = (float)(blockIdx.x + round);
+		device_grid_barrier((uint32_t *)out + 64);
+		for (unsigned i = 0; i < gridDim.x; i++)
+			sum += out[i];
+		device_grid_barrier((uint32_t *)out + 64);
+	}
+	if (blockIdx.x == 0)
+		out[threadIdx.x] = sum;
+}
+
+static __global__ void grid_unwaited(float *out)
+{
+	out[blockIdx.x] = (float)blockIdx.x;
+	out[64 + blockIdx.x] = out[(blockIdx.x + 1) % gridDim.x];
+}
+
+static __global__ void value_never(float *out)
+{
+	while (ptx_load_acquire((uint32_t *)out) != 0) {
+	}
+}
+
+/* The same value twice is not a wait for ever. */
+static __global__ void value_twice(float *out)
+{
+	uint32_t sum = ptx_load_acquire((uint32_t *)out);
+	sum += ptx_load_acquire((uint32_t *)out) + ptx_load_acquire((uint32_t *)out);
+	out[threadIdx.x] = sum == 3 * 0xffffffffu ? 1 : 0;
+}
+
+static __global__ void shared_large(float *out)
+{
+	SHARED_DYNAMIC(unsigned char, some);
+	for (unsigned i = threadIdx.x; i < 100 << 10; i += blockDim.x)
+		some[i] = (unsigned char)i;
+	__syncthreads();
+	out[threadIdx.x] = some[threadIdx.x * 1600];
+}
+
+static __global__ void shared_both(float *out)
+{
+	SHARED(float, some, 4096);
+	SHARED_DYNAMIC(unsigned char, other);
+	some[threadIdx.x] = other[0];
+	out[threadIdx.x] = some[threadIdx.x];
+}
+
+static __global__ void starts_early(float *out)
+{
+	ptx_launch_next();
+	ptx_launch_wait();
+	out[threadIdx.x] = 1;
+}
+
+static __global__ void starts_too_early(float *out) { out[threadIdx.x] = 1; }
+
+enum kind { PLAIN, COOPERATIVE, PROGRAMMATIC };
+
 static const struct {
 	const char *name;
 	void (*kernel)(float *);
 	unsigned blocks;
+	enum kind kind;
+	size_t dynamic_bytes; /* 0: 256 */
+	int allowed;          /* 0: not asked for */
 } kernels[] = {
-	{ "barrier_missed", barrier_missed, 1 },
-	{ "barrier_elsewhere", barrier_elsewhere, 1 },
-	{ "lane_missing", lane_missing, 1 },
-	{ "masks_differ", masks_differ, 1 },
-	{ "lane_outside", lane_outside, 1 },
-	{ "shared_overrun", shared_overrun, 1 },
-	{ "allocation_overrun", allocation_overrun, 1 },
-	{ "shared_unwritten", shared_unwritten, 1 },
-	{ "wait_missing", wait_missing, 1 },
-	{ "right", right, 3 },
-	{ "warps", warps, 1 },
+	{ "barrier_missed", barrier_missed, 1, PLAIN, 0, 0 },
+	{ "barrier_elsewhere", barrier_elsewhere, 1, PLAIN, 0, 0 },
+	{ "lane_missing", lane_missing, 1, PLAIN, 0, 0 },
+	{ "masks_differ", masks_differ, 1, PLAIN, 0, 0 },
+	{ "lane_outside", lane_outside, 1, PLAIN, 0, 0 },
+	{ "shared_overrun", shared_overrun, 1, PLAIN, 0, 0 },
+	{ "allocation_overrun", allocation_overrun, 1, PLAIN, 0, 0 },
+	{ "shared_unwritten", shared_unwritten, 1, PLAIN, 0, 0 },
+	{ "wait_missing", wait_missing, 1, PLAIN, 0, 0 },
+	{ "right", right, 3, PLAIN, 0, 0 },
+	{ "warps", warps, 1, PLAIN, 0, 0 },
+	{ "race_register", race_register, 1, PLAIN, 0, 0 },
+	{ "race_lanes", race_lanes, 1, PLAIN, 0, 0 },
+	{ "race_blocks", race_blocks, 2, PLAIN, 0, 0 },
+	{ "race_sum", race_sum, 1, PLAIN, 0, 0 },
+	{ "race_none", race_none, 1, PLAIN, 0, 0 },
+	{ "copy_unseen", copy_unseen, 2, PLAIN, 0, 0 },
+	{ "copy_unwaited", copy_unwaited, 1, PLAIN, 0, 0 },
+	{ "copy_misaligned", copy_misaligned, 1, PLAIN, 0, 0 },
+	{ "copy_elsewhere", copy_elsewhere, 1, PLAIN, 0, 0 },
+	{ "load_misaligned", load_misaligned, 1, PLAIN, 0, 0 },
+	{ "vector_misaligned", vector_misaligned, 1, PLAIN, 0, 0 },
+	{ "matrix_misaligned", matrix_misaligned, 1, PLAIN, 0, 0 },
+	{ "matrix_elsewhere", matrix_elsewhere, 1, PLAIN, 0, 0 },
+	{ "mma_lane_missing", mma_lane_missing, 1, PLAIN, 0, 0 },
+	{ "grid_sum", grid_sum, 4, COOPERATIVE, 0, 0 },
+	{ "grid_not_resident", grid_sum, 4, PLAIN, 0, 0 },
+	{ "grid_too_large", grid_sum, 65, COOPERATIVE, 0, 0 },
+	{ "grid_unwaited", grid_unwaited, 4, COOPERATIVE, 0, 0 },
+	{ "value_never", value_never, 1, PLAIN, 0, 0 },
+	{ "value_twice", value_twice, 1, PLAIN, 0, 0 },
+	{ "shared_not_asked_for", shared_large, 1, PLAIN, 100 << 10, 0 },
+	{ "shared_large", shared_large, 1, PLAIN, 100 << 10, 100 << 10 },
+	{ "shared_too_large", shared_large, 1, PLAIN, 100 << 10, (227 << 10) + 1 },
+	{ "shared_both", shared_both, 1, PLAIN, 40 << 10, 0 },
+	{ "starts_early", starts_early, 1, PROGRAMMATIC, 0, 0 },
+	{ "starts_too_early", starts_too_early, 1, PROGRAMMATIC, 0, 0 },
 };
 
-/* Run the kernel called name on blocks of 64 threads. out [256]; returns the launch's words. */
+/* Run the kernel called name on blocks of 64 threads, each with its 64 numbers (4 blocks at most) of out
+ * [256]; they begin as 0xff, in a cooperative launch as 0. Returns the launch's words. */
 extern "C" __attribute__((visibility("default"))) const char *faults_run(const char *name, float *out)
 {
 	float *at = nullptr;
+	int count;
+	cudaGetDeviceCount(&count); /* which reads the settings */
 	for (const auto &k : kernels) {
 		if (strcmp(k.name, name) != 0)
 			continue;
+		cudaLaunchAttribute attribute = {};
 		cudaLaunchConfig_t launch = {};
 		launch.gridDim = dim3(k.blocks);
 		launch.blockDim = dim3(64);
-		launch.dynamicSmemBytes = 64 * sizeof(float);
-		size_t bytes = 64 * k.blocks * sizeof(float);
+		launch.dynamicSmemBytes = k.dynamic_bytes ? k.dynamic_bytes : 64 * sizeof(float);
+		launch.attrs = &attribute;
+		launch.numAttrs = k.kind == PLAIN ? 0 : 1;
+		attribute.id = k.kind == COOPERATIVE ? cudaLaunchAttributeCooperative
+						     : cudaLaunchAttributeProgrammaticStreamSerialization;
+		attribute.val.cooperative = 1; /* of a union: the other too */
+		size_t bytes = 64 * (k.blocks < 4 ? k.blocks : 4) * sizeof(float);
 		cudaError_t error = cudaMalloc((void **)&at, bytes);
+		if (error == cudaSuccess && k.kind == COOPERATIVE)
+			error = cudaMemset(at, 0, bytes);
+		if (error == cudaSuccess && k.allowed)
+			error = cudaFuncSetAttribute(k.kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, k.allowed);
 		if (error == cudaSuccess)
 			error = cudaLaunchKernelEx(&launch, k.kernel, at);
-		memcpy(out, at, bytes);
+		if (at != nullptr)
+			memcpy(out, at, bytes);
 		cudaFree(at);
 		return cudaGetErrorString(error);
 	}

@@ -25,7 +25,7 @@ struct mma {
 };
 
 /* Each sum in ascending order of k, beginning with what d held; a product of two bf16 is exact in f32. */
-void mma_work(void *const lane[32])
+void mma_work(void *const lane[32], unsigned)
 {
 	float a[16][16], b[16][8], d[16][8];
 	for (unsigned l = 0; l < 32; l++) {
@@ -57,7 +57,7 @@ struct ldmatrix {
 	const uint16_t *row;
 };
 
-void ldmatrix_work(void *const lane[32])
+void ldmatrix_work(void *const lane[32], unsigned)
 {
 	const struct ldmatrix *first = (const struct ldmatrix *)lane[0];
 	uint16_t element[4][8][8];
@@ -79,7 +79,7 @@ void ldmatrix_work(void *const lane[32])
 void emulator_mma_bf16(struct emulator_site site, float *d, const uint32_t *a, const uint32_t *b)
 {
 	struct mma mine = { d, a, b };
-	emulator_collective(site, &mine, mma_work);
+	emulator_collective(site, 0xffffffffu, &mine, mma_work);
 }
 
 void emulator_ldmatrix(struct emulator_site site, unsigned matrices, bool transposed, uint32_t *r,
@@ -88,7 +88,7 @@ void emulator_ldmatrix(struct emulator_site site, unsigned matrices, bool transp
 	struct ldmatrix mine = { matrices, transposed, r, (const uint16_t *)row };
 	if (emulator_lane() < 8 * matrices)
 		emulator_in_shared(site, row, 16);
-	emulator_collective(site, &mine, ldmatrix_work);
+	emulator_collective(site, 0xffffffffu, &mine, ldmatrix_work);
 }
 
 void emulator_aligned(struct emulator_site site, const void *at, unsigned bytes)
@@ -128,5 +128,3 @@ void emulator_copy_wait(unsigned groups)
 		land(c->begun[done++]);
 	c->begun.erase(c->begun.begin(), c->begun.begin() + (ptrdiff_t)done);
 }
-
-void emulator_launch_wait() {}

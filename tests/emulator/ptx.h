@@ -8,7 +8,6 @@ void emulator_ldmatrix(struct emulator_site site, unsigned matrices, bool transp
 void emulator_copy_async16(struct emulator_site site, void *shared, const void *global, bool whole);
 void emulator_copy_commit();
 void emulator_copy_wait(unsigned groups);
-void emulator_aligned(struct emulator_site site, const void *at, unsigned bytes);
 uint32_t emulator_load_acquire(struct emulator_site site, const uint32_t *at);
 void emulator_launch_wait();
 uint32_t emulator_bf16(float f);

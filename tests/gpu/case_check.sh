@@ -21,7 +21,7 @@ says() { # "words" command...: fails, with these words
 sed 's/1e-20f/1e-2f/' kernels/moe_gate.cu >"$out/wrong.cu"
 # shellcheck disable=SC2046
 ${CXX:-g++} -x c++ -std=c++17 -D_GNU_SOURCE -O1 -fPIC -shared -ffp-contract=off -I. -Itests/emulator \
-	-o "$out/wrong.so" "$out/wrong.cu" -x none "$BUILD"/obj/tests/emulator/{emulator,ptx}.cu.o \
+	-o "$out/wrong.so" "$out/wrong.cu" -x none "$BUILD"/obj/tests/emulator/{emulator,fibers,ptx,races}.cu.o \
 	$(ls "$BUILD"/obj/kernels/*.cu.o | grep -v /moe_gate.cu.o)
 HALLMARK_CUDA=$out/wrong.so says '1 of .* operations differ from the truth' tests/gpu/run "$out" small
 grep -q '^moe_gate .* tokens 1 ' "$out/log" || { echo "stopped at the first failure"; exit 1; }

@@ -1,11 +1,10 @@
 /* The device's operations, run by the host emulator behind the same library interface, against their
- * truth; and the emulator against kernels with known mistakes. */
+ * truth. */
 #include "kernels/device.h"
 #include "kernels/number.h"
 #include "kernels/ops.h"
 
 #include <criterion/criterion.h>
-#include <dlfcn.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -313,70 +312,4 @@ Test(cuda, memory_moves_between_host_and_device_and_runs_out_with_a_sentence)
 	device_free(&one), device_free(&two), device_free(&none);
 	cr_assert_eq(one.at, NULL);
 	bench_close(&b);
-}
-
-/* ---- the emulator ---- */
-
-#ifdef __SANITIZE_ADDRESS__
-#define GUARDED false /* ASan ends the process itself */
-#else
-#define GUARDED true
-#endif
-
-static const struct {
-	const char *kernel, *words;
-	bool run;
-} faults[] = {
-	{ "barrier_missed", ":8, thread 40 has returned", true },
-	{ "barrier_elsewhere", ":15, thread 32 waits in __syncthreads", true },
-	{ "lane_missing", "with mask ffffffff for lane 5, which has returned", true },
-	{ "masks_differ", "__reduce_add_sync", true },
-	{ "lane_outside", "reads lane 20, which takes no part", true },
-	{ "shared_overrun", "outside shared memory of 32 bytes", GUARDED },
-	{ "allocation_overrun", "outside an allocation of 256 bytes", GUARDED },
-	{ "right", "no error", true },
-	{ "warps", "no error", true },
-	{ "shared_unwritten", "no error", true },
-};
-
-typedef const char *run_function(const char *kernel, float *out);
-
-static run_function *load_faults(void)
-{
-	run_function *run = NULL;
-	void *library = dlopen(emulated("libfaults.so"), RTLD_NOW | RTLD_LOCAL);
-	cr_assert_not_null(library, "%s", dlerror());
-	void *symbol = dlsym(library, "faults_run");
-	memcpy(&run, &symbol, sizeof run);
-	return run;
-}
-
-Test(cuda, the_emulator_names_each_mistake)
-{
-	float out[256];
-	run_function *run = load_faults();
-	for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
-		const char *words = faults[i].run ? run(faults[i].kernel, out) : faults[i].words;
-		cr_assert_not_null(strstr(words, faults[i].words), "%s: %s", faults[i].kernel, words);
-	}
-}
-
-Test(cuda, the_emulator_computes_blocks_and_warps_and_shows_what_was_not_written)
-{
-	float out[256];
-	run_function *run = load_faults();
-	run("right", out);
-	for (int i = 0; i < 192; i++)
-		cr_assert_eq(out[i], (float)(i / 64 * 64 + 63 - i % 64), "%d", i);
-	run("warps", out);
-	for (int i = 0; i < 64; i++)
-		cr_assert_eq(out[i], 1, "lane %d", i);
-	run("shared_unwritten", out);
-	for (int i = 0; i < 64; i++)
-		cr_assert_eq(isnan(out[i]) != 0, i >= 32, "%d", i);
-	run("wait_missing", out);
-	int early = 0;
-	for (int i = 0; i < 64; i++)
-		early += isnan(out[i]) != 0;
-	cr_assert_gt(early, 0);
 }
