@@ -33,7 +33,8 @@ struct aside {
 	void (*start)(void);
 	struct clock clock;
 	struct aside_client *clients;
-	unsigned most, threads, idle;
+	unsigned most, threads;
+	unsigned queued, idle; /* jobs that no thread has taken; threads without one */
 	uint64_t used_us; /* the least of the clients at work */
 	bool ending;
 	pthread_t thread[THREADS_MOST];
@@ -89,6 +90,7 @@ static struct aside_job *job_take(struct aside *a)
 	best->first = job->next;
 	best->last = best->first ? best->last : NULL;
 	best->running++;
+	a->queued--;
 	a->used_us = best->used_us > a->used_us ? best->used_us : a->used_us;
 	job->state = JOB_RUNNING;
 	return job;
@@ -108,7 +110,7 @@ static void job_work(struct aside *a, struct aside_job *job)
 	c->running--;
 	job->state = JOB_IDLE;
 	pthread_cond_signal(job->ended);
-	if (c->first && a->idle > 0)
+	if (c->first)
 		pthread_cond_signal(&a->work);
 }
 
@@ -188,9 +190,10 @@ static void job_queue(struct aside *a, struct aside_job *job)
 	job->state = JOB_QUEUED;
 	*(c->last ? &c->last->next : &c->first) = job;
 	c->last = job;
-	if (a->idle > 0)
-		pthread_cond_signal(&a->work);
-	else if (a->threads < a->most)
+	a->queued++;
+	pthread_cond_signal(&a->work);
+	/* One that was told to wake still counts as idle: it is enough for one job alone. */
+	if (a->idle < a->queued && a->threads < a->most)
 		thread_start(a);
 }
 
@@ -208,8 +211,10 @@ static bool job_wait(struct aside *a, struct aside_job *job)
 	if (job->of)
 		job_queue(a, job);
 	if (!job->of || a->threads == 0) {
-		if (job->of)
+		if (job->of) {
 			job->of->first = job->of->last = NULL;
+			a->queued--;
+		}
 		job->state = JOB_IDLE;
 		pthread_mutex_unlock(&a->lock);
 		job->work(job->arg);
@@ -240,6 +245,7 @@ static void job_leave(struct aside *a, struct aside_job *job)
 			before = *at;
 		*at = job->next;
 		c->last = c->last == job ? before : c->last;
+		a->queued--;
 		job->state = JOB_IDLE;
 	}
 	client_leave(a, c);

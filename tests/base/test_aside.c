@@ -183,3 +183,49 @@ Test(aside, a_job_may_run_again)
 	cr_assert_str_eq(o.text, "rrrrr");
 	aside_close(a);
 }
+
+struct pair {
+	struct aside *a;
+	atomic_int *here;
+	const char *client;
+	pthread_t thread;
+	bool met;
+};
+
+/* Each waits for the other one to be at work. */
+static void meet(void *arg)
+{
+	struct pair *p = arg;
+	atomic_fetch_add(p->here, 1);
+	for (int i = 0; i < 5000 && atomic_load(p->here) < 2; i++)
+		usleep(200);
+	p->met = atomic_load(p->here) == 2;
+}
+
+static void *meet_main(void *arg)
+{
+	struct pair *p = arg;
+	struct aside_job job = { .work = meet, .arg = p, .client = p->client };
+	p->met = aside_run(p->a, &job) && p->met;
+	return NULL;
+}
+
+Test(aside, two_jobs_at_once_do_not_wait_for_one_thread)
+{
+	for (int turn = 0; turn < 40; turn++) {
+		struct order o = { .lock = PTHREAD_MUTEX_INITIALIZER };
+		struct piece first;
+		struct aside *a = must_open(2);
+		atomic_int here = 0;
+		struct pair p[2] = { { .a = a, .here = &here, .client = "one" },
+				     { .a = a, .here = &here, .client = "other" } };
+		begin(&first, a, &o, 'x', "one"); /* its thread waits from now on */
+		pthread_join(first.thread, NULL);
+		for (int i = 0; i < 2; i++)
+			cr_assert_eq(pthread_create(&p[i].thread, NULL, meet_main, &p[i]), 0);
+		for (int i = 0; i < 2; i++)
+			pthread_join(p[i].thread, NULL);
+		aside_close(a);
+		cr_assert(p[0].met && p[1].met, "turn %d", turn);
+	}
+}
