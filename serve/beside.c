@@ -77,17 +77,28 @@ static size_t prompt_bytes(const struct api_request *q)
 	return bytes;
 }
 
-int serve_check_length(const struct serve_service *s, const struct api_request *q, struct err *e)
+/* ERR_INPUT: so many bytes of text cannot be few enough tokens. */
+static int check_bytes(const struct serve_service *s, size_t bytes, const char *field,
+		       struct err *e)
 {
 	struct answer_model model = { 0 };
 	s->who->model(s->self, &model);
-	size_t bytes = model.prompt_bytes_max ? prompt_bytes(q) : 0;
-	if (bytes <= model.prompt_bytes_max)
+	if (!model.prompt_bytes_max || bytes <= model.prompt_bytes_max)
 		return 0;
 	return err_at(e,
 		      err_set(e, ERR_INPUT,
 			      "this model's maximum context length is %u tokens, and the prompt's "
 			      "texts have %zu bytes: so many tokens have at most %zu",
 			      model.context_max, bytes, model.prompt_bytes_max),
-		      "context_length_exceeded", "%s", q->prompt ? "prompt" : "messages");
+		      "context_length_exceeded", "%s", field);
+}
+
+int serve_check_length(const struct serve_service *s, const struct api_request *q, struct err *e)
+{
+	return check_bytes(s, prompt_bytes(q), q->prompt ? "prompt" : "messages", e);
+}
+
+int serve_check_text(const struct serve_service *s, size_t len, struct err *e)
+{
+	return check_bytes(s, len, "prompt", e);
 }

@@ -385,6 +385,8 @@ int serve_chat_count(struct serve_host *h, enum api_shape shape, const void *bod
 	int rc = parse(c, body, len, by, e);
 	if (rc == 0)
 		rc = find_service(c, h, by, e);
+	if (rc == 0) /* before the rules read it, too */
+		rc = serve_check_length(c->service, &c->request, e);
 	if (rc == 0) {
 		c->bundle = serve_bundle_hold(c->service);
 		rc = serve_notes_init(&c->notes, true, e);

@@ -96,6 +96,8 @@ bool serve_content_is_json(const struct serve_chat *c);
  * ERR_INPUT: it cannot. */
 int serve_check_length(const struct serve_service *s, const struct api_request *q,
 		       struct err *e) MUST_USE;
+/* The same of one text of so many bytes. */
+int serve_check_text(const struct serve_service *s, size_t len, struct err *e) MUST_USE;
 /* Everything of the request that the model may see, through the rules of its phase, into
  * c->messages, c->tools and c->kwargs. FILTER_COMPLETE, or why the request ends here:
  * FILTER_BLOCKED, FILTER_LIMIT. */

@@ -254,19 +254,34 @@ int serve_host_reload(struct serve_host *h, const char *by, json_t **report, str
 	return rc < 0 ? rc : made;
 }
 
+/* Whether one service's files are others than those that were read. They are looked at without the
+ * lock, which every chat takes: a file system may let a stat wait for as long as it likes. */
+static int look_at_files(struct serve_service *s, struct digest *stamp, bool *changed,
+			 struct err *e)
+{
+	struct buf files = { 0 };
+	pthread_mutex_lock(&s->lock);
+	struct digest was = s->stamp;
+	buf_add(&files, s->files.bytes, s->files.len);
+	pthread_mutex_unlock(&s->lock);
+	int rc = buf_done(&files, e);
+	if (rc == 0)
+		rc = flow_policy_stamp(&files, stamp, e);
+	*changed |= rc == 0 && !digest_equal(stamp, &was);
+	buf_free(&files);
+	return rc;
+}
+
 int serve_host_changed(struct serve_host *h, struct digest *now, bool *changed, struct err *e)
 {
 	struct buf all = { 0 };
 	int rc = 0;
 	*changed = false;
 	for (size_t i = 0; i < h->count && rc == 0; i++) {
-		struct serve_service *s = h->service[i];
 		struct digest stamp;
-		pthread_mutex_lock(&s->lock);
-		rc = flow_policy_stamp(&s->files, &stamp, e);
-		*changed |= rc == 0 && !digest_equal(&stamp, &s->stamp);
-		pthread_mutex_unlock(&s->lock);
-		buf_add(&all, &stamp, sizeof stamp);
+		rc = look_at_files(h->service[i], &stamp, changed, e);
+		if (rc == 0)
+			buf_add(&all, &stamp, sizeof stamp);
 	}
 	if (rc == 0)
 		rc = buf_done(&all, e);

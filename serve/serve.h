@@ -135,7 +135,8 @@ void serve_chat_close(struct serve_chat *c);
 
 /* The prompt of messages where no rule changes it, appended: its text, and its ids (uint32_t each);
  * either may be NULL. generation: as far as where the answer begins. ERR_UNSUPPORTED, here and
- * below: the model is not computed here. */
+ * below: the model is not computed here. ERR_INPUT, before anything is done: more bytes of text than
+ * the context can hold. */
 int serve_prompt(const struct serve_service *s, const struct api_request *q, bool generation,
 		 struct buf *text, struct buf *ids, struct err *e) MUST_USE;
 /* Appended. special: control tokens in the text are recognised; post: the tokenizer's are added. */

@@ -1,5 +1,6 @@
 /* Texts and tokens of a served model, without an answer: nothing is drawn, filtered or recorded.
  * Where they are long they are done beside the passes. */
+#include "serve/chat.h"
 #include "serve/service.h"
 
 static int no_tokenizer(struct err *e)
@@ -17,12 +18,14 @@ int serve_prompt(const struct serve_service *s, const struct api_request *q, boo
 					      .kwargs = q->template_kwargs,
 					      .generation = generation,
 					      .now_us = env_now_us(flow_env(s->flow)) };
+	TRY(serve_check_length(s, q, e));
 	return s->who->prompt ? s->who->prompt(s->self, &wanted, text, ids, e) : no_tokenizer(e);
 }
 
 int serve_encode(const struct serve_service *s, const char *text, size_t len, bool special,
 		 bool post, struct buf *ids, struct err *e)
 {
+	TRY(serve_check_text(s, len, e));
 	return s->who->encode ? s->who->encode(s->self, text, len, special, post, ids, e)
 			      : no_tokenizer(e);
 }

@@ -1,4 +1,5 @@
 /* A request's way: admission, errors at each step, cancellation, deadlines; every way out leaves a record. */
+#include "serve/count.h"
 #include "tests/serve/support.h"
 
 #include "base/build.h"
@@ -120,6 +121,26 @@ Test(serve_chat, prompt_of_more_bytes_than_the_context_can_hold_leaves_no_record
 		cr_expect_str_eq(e.kind, "context_length_exceeded");
 		cr_expect_eq(log_size(), before);
 		cr_expect_eq(at.script->opened, opened + 1);
+	}
+}
+
+Test(serve_chat, what_is_only_counted_is_judged_by_its_bytes_before_it_is_read)
+{
+	static const char body[] = "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"0123456789\"}]}";
+	const struct serve_service *s = serve_host_find(at.host, "m");
+	for (int over = 0; over < 2; over++) {
+		/* nothing here can be counted, and what is too long is not tried */
+		int wanted = over ? ERR_INPUT : ERR_UNSUPPORTED;
+		struct err e = { 0 };
+		struct buf ids = { 0 };
+		uint64_t tokens;
+		at.script->prompt_bytes_max = over ? 9 : 10;
+		cr_expect_eq(serve_chat_count(at.host, API_CHAT, body, strlen(body), NULL, &tokens, &e), wanted,
+			     "%s", e.text);
+		cr_expect(!over || (e.kind && strcmp(e.kind, "context_length_exceeded") == 0));
+		cr_expect_eq(serve_encode(s, "0123456789", 10, true, true, &ids, &e), wanted, "%s", e.text);
+		cr_expect(!over || (strcmp(e.kind, "context_length_exceeded") == 0 && strcmp(e.at, "prompt") == 0));
+		buf_free(&ids);
 	}
 }
 
