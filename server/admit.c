@@ -58,6 +58,8 @@ static bool find_secret(const struct exchange *x, struct head_slice *out)
 		return key.bytes != NULL;
 	}
 	*out = (struct head_slice){ bearer.bytes + 7, bearer.len - 7 };
+	for (; out->len && *out->bytes == ' '; out->len--) /* 1*SP: RFC 9110, section 11.4 */
+		out->bytes++;
 	return !key.bytes || (key.len == out->len && memcmp(key.bytes, out->bytes, key.len) == 0);
 }
 

@@ -20,6 +20,8 @@ int64_t now_ms(void);
 
 /* On a free port of 127.0.0.1. */
 struct running start(struct server_options o);
+/* The same, and at an operator's socket. */
+struct running start_with_admin(struct server_options o);
 void stop(struct running *r);
 
 int dial(uint16_t port);
@@ -38,6 +40,10 @@ struct buf talk(uint16_t port, const char *raw, size_t len, int flags);
 /* The same with a request line and fields; says Connection: close. */
 struct buf ask(uint16_t port, const char *line, const char *fields, const char *body);
 struct buf chat(uint16_t port, const char *body);
+/* As ask, at the operator's socket. */
+struct buf order(const char *line, const char *fields, const char *body);
+/* Whether that socket lets this user connect. */
+bool may_order(void);
 
 int status(const struct buf *b);
 int count(const struct buf *b, const char *what);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct running start_with(struct tokens *t)
@@ -24,6 +25,9 @@ Test(server_routes, tokens_guard_every_route_but_health)
 	snprintf(both, sizeof both, "%sx-api-key: other\r\n", good.field);
 	expect_status(ask(r.port, "GET /health", "", NULL), 200);
 	expect_status(ask(r.port, "GET /nothing", "", NULL), 404);
+	char spaced[160];
+	snprintf(spaced, sizeof spaced, "Authorization: Bearer   %s", strstr(good.field, "Bearer ") + 7);
+	expect_status(ask(r.port, "GET /v1/models", spaced, NULL), 200);
 	static const struct {
 		const char *line, *body;
 		int good;
@@ -77,11 +81,21 @@ Test(server_routes, a_token_made_or_revoked_counts_from_the_next_request_on)
 	close_tokens(&t);
 }
 
+static const char *const every_method[] = { "GET", "POST", "DELETE", "HEAD" };
+
+/* Whether the route takes the method, as a request line and body. */
+static bool line_of(const struct route *route, size_t method, char line[200], const char **body)
+{
+	const char *m = every_method[method];
+	snprintf(line, 200, "%s %s%s", m, route->path, route->is_prefix ? "x" : "");
+	*body = strcmp(m, "POST") == 0 ? "{}" : NULL;
+	return strcmp(m, route->method) == 0 || (strcmp(m, "HEAD") == 0 && strcmp(route->method, "GET") == 0);
+}
+
 /* Every row of the table, each with every method and with the tokens of all roles. */
 Test(server_routes, every_route_is_401_without_a_token_403_with_another_role_and_405_else)
 {
 	static const char *const roles[] = { "user", "auditor", "monitor", "operator" };
-	static const char *const methods[] = { "GET", "POST", "DELETE", "HEAD" };
 	struct tokens t;
 	struct made made[4];
 	open_tokens(&t);
@@ -97,11 +111,8 @@ Test(server_routes, every_route_is_401_without_a_token_403_with_another_role_and
 			continue;
 		for (size_t m = 0; m < 4; m++) {
 			char line[200];
-			bool taken = strcmp(methods[m], route->method) == 0 ||
-				     (strcmp(methods[m], "HEAD") == 0 && strcmp(route->method, "GET") == 0);
-			const char *body = strcmp(methods[m], "POST") == 0 ? "{}" : NULL;
-			snprintf(line, sizeof line, "%s %s%s", methods[m], route->path,
-				 route->is_prefix ? "x" : "");
+			const char *body;
+			bool taken = line_of(route, m, line, &body);
 			expect_status(ask(r.port, line, "", body), 401);
 			for (size_t i = 0; i < 4; i++) {
 				unsigned may;
@@ -120,6 +131,82 @@ Test(server_routes, every_route_is_401_without_a_token_403_with_another_role_and
 	}
 	stop(&r);
 	close_tokens(&t);
+}
+
+/* Who may connect there is the operator, by the kernel's word: nobody is asked for a token, and one
+ * that is sent changes nothing. */
+Test(server_routes, at_the_operators_socket_its_own_routes_are_taken_405_or_else_404)
+{
+	static const char *const fields[] = { "", "Authorization: Bearer sesame2\r\n" };
+	struct tokens t;
+	open_tokens(&t);
+	struct running r = start_with_admin(
+		(struct server_options){ .access = t.access, .auth = SERVER_AUTH_TOKENS });
+	const struct route *route;
+	size_t own = 0;
+	for (size_t n = 0; (route = server_route_at(n)) != NULL; n++) {
+		own += route->place == ROUTE_ADMIN;
+		for (size_t m = 0; m < 8; m++) {
+			char line[200];
+			const char *body;
+			bool taken = line_of(route, m % 4, line, &body);
+			struct buf b = order(line, fields[m / 4], body);
+			if (route->place == ROUTE_PUBLIC)
+				cr_expect_eq(status(&b), 404, "%s: %s", line, b.bytes);
+			else if (!taken)
+				cr_expect_eq(status(&b), 405, "%s: %s", line, b.bytes);
+			else /* an order without a reason is none, and this server goes on */
+				cr_expect(status(&b) == 200 || status(&b) == 400, "%s: %s", line, b.bytes);
+			buf_free(&b);
+		}
+		char line[200];
+		snprintf(line, sizeof line, "GET %s%s", route->path, route->is_prefix ? "" : "y");
+		expect_status(order(line, "", NULL), 404);
+		snprintf(line, sizeof line, "GET %.*s", (int)strlen(route->path) - 2, route->path);
+		expect_status(order(line, "", NULL), 404);
+	}
+	cr_expect_geq(own, 6);
+	stop(&r);
+	close_tokens(&t);
+}
+
+Test(server_routes, what_is_the_operators_is_404_elsewhere_for_every_method_and_role)
+{
+	static const char *const roles[] = { "", "user", "auditor", "monitor", "operator", "admin" };
+	struct tokens t;
+	struct made made[6] = { 0 };
+	open_tokens(&t);
+	struct running r = start_with_admin(
+		(struct server_options){ .access = t.access, .auth = SERVER_AUTH_TOKENS });
+	for (size_t i = 1; i < 6; i++) {
+		struct access_grant g = { .roles = "" };
+		strcpy(g.roles, roles[i]);
+		make_token(&t, g, &made[i]);
+	}
+	const struct route *route;
+	for (size_t n = 0; (route = server_route_at(n)) != NULL; n++) {
+		for (size_t m = 0; m < 24 && strncmp(route->path, "/admin/", 7) == 0; m++) {
+			char line[200];
+			const char *body;
+			(void)line_of(route, m % 4, line, &body);
+			expect_status(ask(r.port, line, made[m / 4].field, body), 404);
+		}
+	}
+	stop(&r);
+	close_tokens(&t);
+}
+
+Test(server_routes, another_user_of_the_machine_is_no_operator)
+{
+	struct running r = start_with_admin((struct server_options){ 0 });
+	expect_status(order("GET /admin/status", "", NULL), 200);
+	pid_t other = geteuid() == 0 ? fork() : -1;
+	if (other == 0)
+		_exit(setresuid(65534, 65534, 65534) == 0 && !may_order() ? 0 : 1);
+	int ended = 1;
+	if (other > 0)
+		cr_expect(waitpid(other, &ended, 0) == other && ended == 0, "it connected");
+	stop(&r);
 }
 
 Test(server_routes, what_is_not_listed_is_404_and_what_needs_a_token_is_401_without)

@@ -591,39 +591,6 @@ Test(server, a_failing_socket_call_ends_only_its_connection)
 
 /* ---- what operators ask, at their socket ---- */
 
-static char admin_path[64];
-
-static struct running start_with_admin(struct server_options o)
-{
-	snprintf(admin_path, sizeof admin_path, "/tmp/hallmark-admin-%ld.sock", (long)getpid());
-	static char address[80];
-	snprintf(address, sizeof address, "unix:%s", admin_path);
-	o.listener[0].address = "127.0.0.1:0";
-	o.listener[1] = (struct server_listener){ .address = address, .admin = true };
-	o.listeners = 2;
-	return start(o);
-}
-
-/* A request at the operator's socket; NUL-terminated. */
-static struct buf order(const char *line, const char *body)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	struct buf out = { 0 }, text = { 0 };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	snprintf(a.sun_path, sizeof a.sun_path, "%s", admin_path);
-	cr_assert_eq(connect(fd, (struct sockaddr *)&a, sizeof a), 0, "%s", strerror(errno));
-	buf_printf(&text, "%s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n", line);
-	if (body)
-		buf_printf(&text, "Content-Type: application/json\r\nContent-Length: %zu\r\n", strlen(body));
-	buf_printf(&text, "\r\n%s", body ? body : "");
-	put(fd, text.bytes, text.len);
-	get_all(fd, &out);
-	buf_add_byte(&out, 0);
-	close(fd);
-	buf_free(&text);
-	return out;
-}
-
 static bool says(struct buf b, int code, const char *what)
 {
 	bool ok = status(&b) == code && strstr(b.bytes, what);
@@ -638,14 +605,13 @@ Test(server, operators_are_answered_at_their_socket_and_nowhere_else)
 	struct running r = start_with_admin((struct server_options){ 0 });
 	expect_status(ask(r.port, "GET /admin/status", "", NULL), 404);
 	expect_status(ask(r.port, "POST /admin/stop", "", "{\"reason\":\"r\"}"), 404);
-	cr_expect(says(order("GET /admin/status", NULL), 200, "\"models\""));
-	cr_expect(says(order("POST /v1/chat/completions", "{}"), 404, ""));
-	cr_expect(says(order("POST /admin/pause", "{\"reason\":\"drill\",\"as\":\"dpo\"}"), 200, "\"dpo, by "));
-	cr_expect(says(order("POST /admin/resume", "{\"reason\":\"over\",\"model\":\"m\"}"), 200, "uid "));
-	cr_expect(says(order("POST /admin/drain", "{\"reason\":\"x\",\"model\":\"m\",\"wait_s\":7}"), 200, "7000"));
+	cr_expect(says(order("GET /admin/status", "", NULL), 200, "\"models\""));
+	cr_expect(says(order("POST /v1/chat/completions", "", "{}"), 404, ""));
+	cr_expect(says(order("POST /admin/pause", "", "{\"reason\":\"drill\",\"as\":\"dpo\"}"), 200, "\"dpo, by "));
+	cr_expect(says(order("POST /admin/resume", "", "{\"reason\":\"over\",\"model\":\"m\"}"), 200, "uid "));
+	cr_expect(says(order("POST /admin/drain", "", "{\"reason\":\"x\",\"model\":\"m\",\"wait_s\":7}"), 200, "7000"));
 	expect_status(ask(r.port, "GET /health", "", NULL), 200);
 	stop(&r);
-	unlink(admin_path);
 }
 
 Test(server, orders_that_are_none_are_refused)
@@ -666,13 +632,11 @@ Test(server, orders_that_are_none_are_refused)
 	};
 	struct running r = start_with_admin((struct server_options){ 0 });
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-		cr_expect(says(order("POST /admin/stop", rows[i].body), rows[i].status, rows[i].what), "row %zu",
+		cr_expect(says(order("POST /admin/stop", "", rows[i].body), rows[i].status, rows[i].what), "row %zu",
 			  i);
 	expect_status(ask(r.port, "GET /health", "", NULL), 200);
 	stop(&r);
-	unlink(admin_path);
 }
-
 
 Test(server, a_stop_by_an_operator_ends_streams_with_an_error_and_then_the_server)
 {
@@ -682,7 +646,7 @@ Test(server, a_stop_by_an_operator_ends_streams_with_an_error_and_then_the_serve
 	pthread_create(&t, NULL, read_stream, &r);
 	wait_for(&fake_counts.opened, 1);
 	int64_t begin = now_ms();
-	cr_expect(says(order("POST /admin/stop", "{\"reason\":\"drill\"}"), 200, "\"stop\""));
+	cr_expect(says(order("POST /admin/stop", "", "{\"reason\":\"drill\"}"), 200, "\"stop\""));
 	pthread_join(t, &out);
 	struct buf *b = out;
 	cr_expect_eq(count(b, "[DONE]"), 0);
@@ -698,14 +662,13 @@ Test(server, a_stop_by_an_operator_ends_streams_with_an_error_and_then_the_serve
 Test(server, policies_are_read_again_when_a_signal_a_file_or_an_operator_says_so)
 {
 	struct running r = start_with_admin((struct server_options){ .watch = true });
-	cr_expect(says(order("POST /admin/reload", "{}"), 200, "\"operator\""));
+	cr_expect(says(order("POST /admin/reload", "", "{}"), 200, "\"operator\""));
 	cr_expect_eq(atomic_load(&fake_counts.reloads), 1);
 	server_reload(r.s);
 	wait_for(&fake_counts.reloads, 2);
 	atomic_store(&fake_counts.changed, 1);
 	wait_for(&fake_counts.reloads, 3);
 	atomic_store(&fake_counts.bad_policy, 1);
-	cr_expect(says(order("POST /admin/reload", "{}"), 409, "\"ok\":false"));
+	cr_expect(says(order("POST /admin/reload", "", "{}"), 409, "\"ok\":false"));
 	stop(&r);
-	unlink(admin_path);
 }

@@ -245,6 +245,36 @@ Test(server_watch, every_request_has_a_line_and_no_client_writes_one)
 	temp_close(&temp);
 }
 
+/* However long it is: it is answered, and its line is written. */
+Test(server_watch, no_request_is_too_long_for_an_answer_and_a_line)
+{
+	static const struct {
+		size_t path, field;
+		int status;
+	} rows[] = { { 3000, 0, 404 }, { 8100, 0, 404 }, { 8400, 0, 414 }, { 40000, 0, 414 },
+		     { 10, 32000, 404 }, { 10, 33000, 431 } };
+	json_t *lines;
+	temp_open(&temp);
+	struct running r = start_watched(SERVER_METRICS_TOKENS, temp_path(&temp, "lines"));
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct buf raw = { 0 };
+		buf_add_text(&raw, "GET /");
+		for (size_t k = 0; k < rows[i].path; k += 3)
+			buf_add_text(&raw, "%ff"); /* of all that may stand there it has the longest line */
+		buf_printf(&raw, " HTTP/1.1\r\nHost: a\r\nX-Request-Id: %0128d\r\nX-Long: %0*d\r\n\r\n", 7,
+			   (int)rows[i].field, 7);
+		struct buf b = talk(r.port, raw.bytes, raw.len, SHUT);
+		cr_expect_eq(status(&b), rows[i].status, "row %zu: %.100s", i, b.bytes);
+		buf_free(&b);
+		buf_free(&raw);
+	}
+	stop_watched(&r);
+	read_lines(&lines);
+	cr_expect_eq(json_array_size(lines), sizeof rows / sizeof *rows);
+	json_decref(lines);
+	temp_close(&temp);
+}
+
 Test(server_watch, an_answer_is_called_as_its_line_is)
 {
 	json_t *lines;
