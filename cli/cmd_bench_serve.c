@@ -168,9 +168,15 @@ int cmd_bench_serve(struct cli *c)
 	int rc = lab_load(&l, &report, &c->err);
 	buf_wipe(&token);
 	TRY(rc);
-	if (c->json)
-		return cli_print(c, report);
-	print_report(report);
-	json_decref(report);
-	return 0;
+	double fine = number_at(report, "requests", "fine");
+	double failed = number_at(report, "requests", "failed");
+	if (c->json) {
+		TRY(cli_print(c, report));
+	} else {
+		print_report(report);
+		json_decref(report);
+	}
+	return fine > 0 ? 0
+			: err_set(&c->err, ERR_UNAVAILABLE,
+				  "%s: none of %.0f requests was answered well", l.url, failed);
 }

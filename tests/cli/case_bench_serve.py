@@ -165,6 +165,11 @@ def bench(h, url, *args, **kw):
     return h.json("bench", "serve", url, *args, **kw)
 
 
+def bench_in_vain(h, url, *args):
+    """No request is answered well: the report says how, and the status that it was for nothing."""
+    return bench(h, url, *args, status=7)
+
+
 def waits(h, fake):
     """Times are what the server made them; requests are what was asked for."""
     r = bench(h, fake.url + "well", "--model", "m", "--requests", 8, "--clients", 2, "--prompt-tokens", 9)
@@ -236,9 +241,9 @@ def shapes(h, fake):
         line, _, body = fake.seen[-1]
         assert line == f"POST /{way}/v1/{shape} HTTP/1.1", line
         assert set(body) == {"model", "stream", "temperature", most, prompt} and body[most] == 9, body
-        r = bench(h, fake.url + "well", "--model", "m", "--requests", 1, "--shape", shape)
+        r = bench_in_vain(h, fake.url + "well", "--model", "m", "--requests", 1, "--shape", shape)
         assert [e["kind"] for e in r["errors"]] == ["incomplete"], r
-    r = bench(h, fake.url + "failed", "--model", "m", "--requests", 1, "--shape", "responses")
+    r = bench_in_vain(h, fake.url + "failed", "--model", "m", "--requests", 1, "--shape", "responses")
     assert r["errors"] == [{"kind": "error_event", "count": 1, "first": "no ink"}], r
 
 
@@ -253,24 +258,26 @@ def faults(h, fake):
         ("endless", "incomplete", "last event"),
         ("down", "status", "no: 503"),
     ):
-        r = bench(h, fake.url + way, "--model", "m", "--requests", 4, "--clients", 2)
+        r = bench_in_vain(h, fake.url + way, "--model", "m", "--requests", 4, "--clients", 2)
         assert r["requests"]["failed"] == r["requests"]["sent"] == 4, (way, r)
         assert [e["kind"] for e in r["errors"]] == [kind], (way, r)
         assert r["errors"][0]["count"] == 4 and why in r["errors"][0]["first"], (way, r)
         assert r["total_ms"] is None and r["throughput"]["requests_s"] == 0, (way, r)
-    r = bench(h, fake.url + "nojson", "--model", "m", "--requests", 1, "--plain")
+    text = h.run("bench", "serve", fake.url + "down", "--model", "m", "--requests", 2, status=7)
+    assert b"0 answered, 2 failed" in text.stdout and b"none of 2 requests" in text.stderr, text
+    r = bench_in_vain(h, fake.url + "nojson", "--model", "m", "--requests", 1, "--plain")
     assert r["errors"][0]["kind"] == "malformed", r
-    r = bench(h, fake.url + "stall", "--model", "m", "--requests", 2, "--clients", 2, "--timeout", 1)
+    r = bench_in_vain(h, fake.url + "stall", "--model", "m", "--requests", 2, "--clients", 2, "--timeout", 1)
     assert r["errors"][0]["kind"] == "timeout" and r["seconds"] < 3, r
     # Who is told to come back later does so.
     start = time.time()
-    r = bench(h, fake.url + "busy", "--model", "m", "--requests", 3)
+    r = bench_in_vain(h, fake.url + "busy", "--model", "m", "--requests", 3)
     assert r["errors"] == [{"kind": "status", "status": 429, "count": 3, "first": "no: 429"}], r
     assert r["status"] == {"429": 3} and 2 <= time.time() - start < 6, r
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         nobody = "http://127.0.0.1:%d" % s.getsockname()[1]
-        r = bench(h, nobody, "--model", "m", "--requests", 2)
+        r = bench_in_vain(h, nobody, "--model", "m", "--requests", 2)
         assert r["errors"][0]["kind"] == "connect" and r["errors"][0]["count"] == 2, r
         h.run("bench", "serve", nobody, status=7)
 
@@ -313,7 +320,7 @@ def ours(h):
                 assert r["tokens"]["counted_by"] == "usage", r
         r = bench(h, url, "--requests", 2, "--max-tokens", 8, "--plain", "--reconnect")
         assert r["requests"]["fine"] == 2, r
-        r = bench(h, url, "--requests", 2, "--model", "other")
+        r = bench_in_vain(h, url, "--requests", 2, "--model", "other")
         assert r["errors"][0]["status"] == 404 and "other" in r["errors"][0]["first"], r
 
 
@@ -330,7 +337,7 @@ def over_tls(h):
         for more in ((), ("--reconnect",), ("--plain",)):
             r = bench(h, url, "--requests", 3, "--clients", 2, *args, *more)
             assert r["requests"]["fine"] == 3 and r["url"].startswith("https:"), r
-        r = bench(h, url, "--requests", 2, "--model", "m", "--ca-file", stranger[0])
+        r = bench_in_vain(h, url, "--requests", 2, "--model", "m", "--ca-file", stranger[0])
         assert r["errors"][0]["kind"] == "tls" and r["errors"][0]["count"] == 2, r
         h.run("bench", "serve", url, "--requests", 1, "--ca-file", h.dir / "none.pem", status=5)
 
