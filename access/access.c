@@ -7,6 +7,8 @@
 #include "access/access.h"
 #include "access/live.h"
 
+#include "base/text.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,7 +55,7 @@ static struct access_token *token_of(const struct access *a, const struct digest
 	return found;
 }
 
-int access_token_init(struct access_token *t, struct access *a, const struct access_row *row,
+static int token_init(struct access_token *t, struct access *a, const struct access_row *row,
 		      struct err *e)
 {
 	*t = (struct access_token){ .a = a };
@@ -71,7 +73,7 @@ int access_token_init(struct access_token *t, struct access *a, const struct acc
 	return 0;
 }
 
-void access_token_free(struct access_token *t)
+static void token_free(struct access_token *t)
 {
 	access_cells_free(t->cells);
 	pthread_mutex_destroy(&t->lock);
@@ -92,7 +94,7 @@ static int take_row(void *ctx, const struct access_row *row, struct err *e)
 	t = malloc(sizeof *t);
 	if (!t)
 		return err_set(e, ERR_NOMEM, "out of memory for tokens");
-	int rc = access_token_init(t, a, row, e);
+	int rc = token_init(t, a, row, e);
 	if (rc < 0) {
 		free(t);
 		return rc;
@@ -121,7 +123,7 @@ int access_look(struct access *a, struct err *e)
 static int open_parts(struct access *a, struct err *e)
 {
 	static const struct access_row nobody = { .grant = { .roles = "user" } };
-	TRY(access_token_init(&a->nobody, a, &nobody, e));
+	TRY(token_init(&a->nobody, a, &nobody, e));
 	if (a->o.address_requests_per_minute > ACCESS_RATE_MAX)
 		return err_set(e, ERR_INPUT, "requests a minute of an address: at most 10^9");
 	if (a->o.person_requests_per_minute > ACCESS_RATE_MAX)
@@ -167,12 +169,12 @@ void access_close(struct access *a)
 		struct access_token *next;
 		for (struct access_token *t = a->slot[i]; t; t = next) {
 			next = t->chain;
-			access_token_free(t);
+			token_free(t);
 			free(t);
 		}
 	}
 	free(a->slot);
-	access_token_free(&a->nobody);
+	token_free(&a->nobody);
 	access_addresses_close(a->addresses);
 	access_addresses_close(a->persons);
 	pthread_cond_destroy(&a->ending);
@@ -236,25 +238,13 @@ int access_find(struct access *a, const char *secret, size_t len, struct access_
 	return 1;
 }
 
-static bool is_listed(const char *list, const char *name)
-{
-	size_t len = strlen(name);
-	while (*list) {
-		size_t n = strcspn(list, ",");
-		if (n == len && memcmp(list, name, n) == 0)
-			return true;
-		list += n + (list[n] == ',');
-	}
-	return false;
-}
-
 bool access_allows(const struct access_caller *c, const char *model, const char *policy_name,
 		   const char *policy_digest)
 {
 	const struct access_grant *g = c->token ? &c->token->grant : NULL;
 	if (!g)
 		return true;
-	if (g->models[0] && !is_listed(g->models, model))
+	if (g->models[0] && !text_list_has(g->models, model, strlen(model)))
 		return false;
 	return !g->policy[0] || (policy_name && strcmp(g->policy, policy_name) == 0) ||
 	       (policy_digest && strcmp(g->policy, policy_digest) == 0);

@@ -83,7 +83,7 @@ static void obj_limit(struct obj *o, const char *key, uint64_t limit)
 		obj_count(o, key, limit);
 }
 
-json_t *access_limits_json(const struct access_limits *l)
+static json_t *limits_json(const struct access_limits *l)
 {
 	struct obj o = { 0 };
 	o.json = json_object();
@@ -109,7 +109,7 @@ int access_grant_json(const struct access_grant *g, json_t **out, struct err *e)
 	obj_time(&o, "made", g->made_us);
 	obj_time(&o, "expires", g->expires_us);
 	obj_time(&o, "revoked", g->revoked_us);
-	obj_add(&o, "limits", access_limits_json(&g->limits));
+	obj_add(&o, "limits", limits_json(&g->limits));
 	if (g->names_subjects)
 		obj_bool(&o, "names_subjects", true);
 	if (g->subject[0])

@@ -6,7 +6,6 @@
 
 #define ACCESS_RATE_MAX 1000000000u /* a minute: what buckets count in 64 bits */
 
-json_t *access_limits_json(const struct access_limits *l);
 /* Back from access_grant_json. ERR_VERIFY or ERR_INPUT: it is none. */
 int access_grant_read(const json_t *o, struct access_grant *g, struct err *e) MUST_USE;
 

@@ -39,7 +39,7 @@ struct access {
 	int64_t seen;        /* number of the last change */
 	struct access_token nobody;
 	struct access_addresses *addresses, *persons; /* NULL: not limited */
-	pthread_mutex_t save_lock;          /* of the next three */
+	pthread_mutex_t save_lock;                    /* of the next three */
 	pthread_cond_t ending;
 	bool ends;
 	struct access_token *unsaved;
@@ -50,9 +50,6 @@ struct access {
 
 /* Take up what was made or revoked since. */
 int access_look(struct access *a, struct err *e) MUST_USE;
-int access_token_init(struct access_token *t, struct access *a, const struct access_row *row,
-		      struct err *e) MUST_USE;
-void access_token_free(struct access_token *t); /* its parts */
 
 /* address.c */
 int access_addresses_open(struct access_addresses **out, const struct env *env,

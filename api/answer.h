@@ -28,9 +28,7 @@ extern const struct api_writer api_chat_writer, api_completion_writer, api_messa
 /* What shapes share. */
 void api_write_string(struct buf *out, const char *text);
 void api_write_buf(struct buf *out, const struct buf *b);
-/* {"prompt_tokens":..,"completion_tokens":..,"total_tokens":.. without the brace that closes it */
-void api_write_counts(struct buf *out, uint64_t prompt, uint64_t completion);
-/* The same with the details, closed. */
+/* {"prompt_tokens":..,"completion_tokens":..,"total_tokens":.. with the details. */
 void api_write_usage(struct buf *out, const struct api_ending *end);
 /* ,"seed":...,"hallmark":{...} */
 int api_write_proof(struct buf *out, const struct api_ending *end, struct err *e) MUST_USE;

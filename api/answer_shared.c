@@ -16,7 +16,8 @@ void api_write_buf(struct buf *out, const struct buf *b)
 	buf_add(out, b->bytes ? b->bytes : "", b->len);
 }
 
-void api_write_counts(struct buf *out, uint64_t prompt, uint64_t completion)
+/* Without the brace that closes it. */
+static void write_counts(struct buf *out, uint64_t prompt, uint64_t completion)
 {
 	buf_printf(out, "{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu",
 		   (unsigned long long)prompt, (unsigned long long)completion,
@@ -28,7 +29,7 @@ void api_write_chunk_end(struct buf *out, const struct api_answer *s)
 	const struct api_request *asked = s->facts.asked;
 	if (asked->usage_each) {
 		buf_add_text(out, ",\"usage\":");
-		api_write_counts(out, s->prompt_tokens, s->completion_tokens);
+		write_counts(out, s->prompt_tokens, s->completion_tokens);
 		buf_add_byte(out, '}');
 	} else if (asked->include_usage) {
 		buf_add_text(out, ",\"usage\":null");
@@ -38,7 +39,7 @@ void api_write_chunk_end(struct buf *out, const struct api_answer *s)
 
 void api_write_usage(struct buf *out, const struct api_ending *end)
 {
-	api_write_counts(out, end->prompt_tokens, end->completion_tokens);
+	write_counts(out, end->prompt_tokens, end->completion_tokens);
 	buf_printf(out,
 		   ",\"prompt_tokens_details\":{\"cached_tokens\":%llu},"
 		   "\"completion_tokens_details\":{\"reasoning_tokens\":%llu}}",

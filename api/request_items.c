@@ -49,13 +49,7 @@ static int read_content(struct api_turns *t, const json_t *content, const char *
 {
 	const json_t *part, *text;
 	size_t i;
-	if (json_is_string(content))
-		return api_turns_say(t, role, content, e);
-	if (!json_is_array(content))
-		return api_item_bad(list, index, ".content", "invalid_type",
-				    "\"content\" is neither a string nor a list", e);
-	if (json_array_size(content) == 0 && strcmp(role, "assistant") != 0)
-		return api_item_bad(list, index, ".content", "empty_array", "no content", e);
+	TRY(api_turns_content(t, list, role, content, index, e));
 	json_array_foreach((json_t *)content, i, part) {
 		TRY(read_part(part, index, ".content", &text, e));
 		TRY(api_turns_say(t, role, text, e));

@@ -122,6 +122,19 @@ int api_turns_say(struct api_turns *t, const char *role, const json_t *text, str
 	return buf_done(&t->text, e);
 }
 
+int api_turns_content(struct api_turns *t, const char *list, const char *role,
+		      const json_t *content, size_t index, struct err *e)
+{
+	if (json_is_string(content))
+		return api_turns_say(t, role, content, e);
+	if (!json_is_array(content))
+		return api_item_bad(list, index, ".content", "invalid_type",
+				    "\"content\" is neither a string nor a list", e);
+	if (json_array_size(content) == 0 && strcmp(role, "assistant") != 0)
+		return api_item_bad(list, index, ".content", "empty_array", "no content", e);
+	return 0;
+}
+
 int api_turns_think(struct api_turns *t, const char *text, size_t len, struct err *e)
 {
 	TRY(take_turn(t, "assistant", e));

@@ -17,6 +17,10 @@ struct api_turns {
 /* Texts of one message are joined by "\n", pieces of reasoning by nothing. */
 int api_turns_say(struct api_turns *t, const char *role, const json_t *text,
 		  struct err *e) MUST_USE;
+/* Content that is a text is said; of a list, only an assistant's may be empty, and its parts are
+ * left to the caller. list, index: of the message, for the error. */
+int api_turns_content(struct api_turns *t, const char *list, const char *role,
+		      const json_t *content, size_t index, struct err *e) MUST_USE;
 int api_turns_think(struct api_turns *t, const char *text, size_t len, struct err *e) MUST_USE;
 /* Of the assistant. arguments: an object. */
 int api_turns_call(struct api_turns *t, const json_t *id, const json_t *name,

@@ -35,7 +35,7 @@ struct aside {
 	struct aside_client *clients;
 	unsigned most, threads;
 	unsigned queued, idle; /* jobs that no thread has taken; threads without one */
-	uint64_t used_us; /* the least of the clients at work */
+	uint64_t used_us;      /* the least of the clients at work */
 	bool ending;
 	pthread_t thread[THREADS_MOST];
 };
@@ -197,9 +197,9 @@ static void job_queue(struct aside *a, struct aside_job *job)
 		thread_start(a);
 }
 
-static struct timespec after(const struct aside *a, int64_t wait_us)
+static struct timespec after(int64_t wait_us)
 {
-	int64_t us = a->clock.steady_us(a->clock.ctx) + wait_us;
+	int64_t us = env_wait_us() + wait_us;
 	return (struct timespec){ .tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000 };
 }
 
@@ -221,7 +221,7 @@ static bool job_wait(struct aside *a, struct aside_job *job)
 		pthread_mutex_lock(&a->lock);
 		return true;
 	}
-	struct timespec until = after(a, job->wait_us);
+	struct timespec until = after(job->wait_us);
 	bool late = false;
 	while (job->state != JOB_IDLE) {
 		if (job->state == JOB_QUEUED && (late || atomic_load(&job->stop)))

@@ -26,6 +26,8 @@ static int64_t system_now_us(void *ctx)
 	return read_clock_us(CLOCK_REALTIME);
 }
 
+int64_t env_wait_us(void) { return read_clock_us(CLOCK_MONOTONIC); }
+
 static int64_t system_steady_us(void *ctx)
 {
 	(void)ctx;

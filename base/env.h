@@ -44,6 +44,11 @@ struct env {
  * set: then the K-th (default first) arrival at that step kills the process with SIGKILL. */
 struct env env_system(void);
 
+/* Microseconds of the clock that condition variables are made to wait by (CLOCK_MONOTONIC). It
+ * stands still while the machine sleeps, as env_steady_us does not: what waits by it is measured
+ * by it. */
+int64_t env_wait_us(void);
+
 /* A clock whose two times stand still at *time_us (borrowed; the test advances it). */
 struct clock clock_fixed(int64_t *time_us);
 

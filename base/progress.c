@@ -1,19 +1,12 @@
 #include "base/progress.h"
+#include "base/env.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define REDRAW_US 100000
-
-static int64_t now_us(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 static bool wanted(void)
 {
@@ -55,7 +48,7 @@ void progress_start(struct progress *p, const char *label, uint64_t total, bool 
 	*p = (struct progress){ .label = label, .total = total, .on = !quiet && wanted() };
 	if (!p->on)
 		return;
-	p->started_us = now_us();
+	p->started_us = env_wait_us();
 	draw(p, p->started_us);
 }
 
@@ -64,7 +57,7 @@ void progress_add(struct progress *p, uint64_t bytes)
 	p->done += bytes;
 	if (!p->on)
 		return;
-	int64_t at_us = now_us();
+	int64_t at_us = env_wait_us();
 	if (at_us - p->shown_us >= REDRAW_US)
 		draw(p, at_us);
 }
@@ -73,7 +66,7 @@ void progress_end(struct progress *p)
 {
 	if (!p->on)
 		return;
-	draw(p, now_us());
+	draw(p, env_wait_us());
 	fputc('\n', stderr);
 	p->on = false;
 }

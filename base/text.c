@@ -373,3 +373,15 @@ bool text_ends(const char *s, const char *suffix)
 	size_t n = strlen(s), m = strlen(suffix);
 	return n >= m && memcmp(s + n - m, suffix, m) == 0;
 }
+
+bool text_list_has(const char *list, const char *item, size_t len)
+{
+	for (const char *at = list;; at++) {
+		size_t n = strcspn(at, ",");
+		if (n == len && memcmp(at, item, len) == 0)
+			return true;
+		at += n;
+		if (!*at)
+			return false;
+	}
+}

@@ -71,5 +71,7 @@ int text_time_parse(const char *text, int64_t *time_us) MUST_USE;
 
 bool text_starts(const char *s, const char *prefix);
 bool text_ends(const char *s, const char *suffix);
+/* Whether a list with commas between its items, and nothing else, has this one: [len]. */
+bool text_list_has(const char *list, const char *item, size_t len);
 
 #endif

@@ -193,6 +193,17 @@ int cmd_serve_pause(struct cli *c) { return operate(c, "/admin/pause"); }
 int cmd_serve_resume(struct cli *c) { return operate(c, "/admin/resume"); }
 int cmd_serve_drain(struct cli *c) { return operate(c, "/admin/drain"); }
 
+/* Takes the reference. */
+static int print_answer(struct cli *c, int rc, int status, json_t *report)
+{
+	if (rc == 0 && status != 200)
+		rc = refused(c, status, report);
+	if (rc == 0)
+		return cli_print(c, report);
+	json_decref(report);
+	return rc;
+}
+
 int cmd_serve_reload(struct cli *c)
 {
 	json_t *order = NULL, *report = NULL;
@@ -209,12 +220,7 @@ int cmd_serve_reload(struct cli *c)
 		(void)!cli_print(c, report);
 		return rc;
 	}
-	if (rc == 0 && status != 200)
-		rc = refused(c, status, report);
-	if (rc == 0)
-		return cli_print(c, report);
-	json_decref(report);
-	return rc;
+	return print_answer(c, rc, status, report);
 }
 
 int cmd_serve_status(struct cli *c)
@@ -223,10 +229,5 @@ int cmd_serve_status(struct cli *c)
 	int status = 0;
 	TRY(cli_operands(c, 0, 0));
 	int rc = ask(c, "GET", "/admin/status", NULL, &status, &report);
-	if (rc == 0 && status != 200)
-		rc = refused(c, status, report);
-	if (rc == 0)
-		return cli_print(c, report);
-	json_decref(report);
-	return rc;
+	return print_answer(c, rc, status, report);
 }

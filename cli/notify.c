@@ -37,15 +37,13 @@ static void tell_ready(struct cli_notify *n, const char *failed)
 void cli_notify_reloading(void *ctx, bool done, const char *why)
 {
 	struct cli_notify *n = ctx;
-	struct timespec t; /* this clock, whichever the program's own deadlines have */
 	char state[80];
 	if (done) {
 		tell_ready(n, why);
 		return;
 	}
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%lld",
-		 (long long)t.tv_sec * 1000000 + t.tv_nsec / 1000);
+	/* this clock, whichever the program's own deadlines have */
+	snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)env_wait_us());
 	tell(n, state);
 }
 

@@ -354,8 +354,7 @@ static void task_wait(struct task *t)
 		task_drop(t);
 		return;
 	}
-	struct clock system = env_system().clock;
-	int64_t until_us = system.steady_us(system.ctx) + left_us;
+	int64_t until_us = env_wait_us() + left_us;
 	struct timespec until = { .tv_sec = until_us / 1000000,
 				  .tv_nsec = until_us % 1000000 * 1000 };
 	(void)pthread_cond_timedwait(&t->changed, &s->lock, &until);

@@ -3,6 +3,7 @@
  * An address holds 108 bytes, a path up to 4,096: where it does not fit, the folder is opened and
  * named as /proc/self/fd/N. Who is at the other end is asked of the kernel (SO_PEERCRED), so that
  * nothing hangs on the modes of the folders above. */
+#include "base/env.h"
 #include "base/limits.h"
 #include "net/local.h"
 #include "net/net.h"
@@ -16,7 +17,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BACKLOG 64
@@ -165,13 +165,7 @@ int net_local_claim(const char *path, int *fd, struct err *e)
 
 /* ---- messages ---- */
 
-static int64_t steady_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
+static int64_t steady_ms(void) { return env_wait_us() / 1000; }
 
 static int gone(struct err *e)
 {

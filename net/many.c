@@ -3,6 +3,8 @@
 #include "net/many.h"
 #include "net/http_state.h"
 
+#include "base/env.h"
+
 #include <curl/curl.h>
 #include <errno.h>
 #include <signal.h>
@@ -10,7 +12,6 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 #define EVENTS 128
@@ -40,13 +41,6 @@ struct http_many {
 	int64_t due_us; /* when libcurl wants to be called; -1: not */
 };
 
-static int64_t steady_us(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
 /* ---- what libcurl asks for ---- */
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
@@ -69,7 +63,7 @@ static int on_timer(CURLM *multi, long timeout_ms, void *arg)
 {
 	struct http_many *m = arg;
 	(void)multi;
-	m->due_us = timeout_ms < 0 ? -1 : steady_us() + timeout_ms * 1000;
+	m->due_us = timeout_ms < 0 ? -1 : env_wait_us() + timeout_ms * 1000;
 	return 0;
 }
 
@@ -238,7 +232,7 @@ int http_many_turn(struct http_many *m, int64_t timeout_us, struct err *e)
 	struct epoll_event v[EVENTS];
 	CURLMcode bad = CURLM_OK;
 	int running;
-	int64_t left = m->due_us < 0 ? timeout_us : m->due_us - steady_us();
+	int64_t left = m->due_us < 0 ? timeout_us : m->due_us - env_wait_us();
 	left = left < timeout_us ? left : timeout_us;
 	int n = wait_events(m, v, left < 0 ? 0 : left);
 	if (n < 0 && errno != EINTR)
@@ -249,7 +243,7 @@ int http_many_turn(struct http_many *m, int64_t timeout_us, struct err *e)
 			   (v[i].events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
 		bad = curl_multi_socket_action(m->multi, v[i].data.fd, what, &running);
 	}
-	if (!bad && m->due_us >= 0 && steady_us() >= m->due_us) {
+	if (!bad && m->due_us >= 0 && env_wait_us() >= m->due_us) {
 		m->due_us = -1;
 		bad = curl_multi_socket_action(m->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 	}

@@ -65,10 +65,10 @@ struct serve_chat {
 	size_t body_len;
 	/* Among those that run (running.c); under the service's lock. */
 	struct serve_chat *before, *after;
-	bool running, live;    /* live: its answer is open, and may be cancelled */
-	atomic_int cut;        /* enum serve_cut */
-	bool overdue;          /* its deadline has passed */
-	const char *ended_by;  /* why it ended early: "operator", "client", "deadline", or the
+	bool running, live;   /* live: its answer is open, and may be cancelled */
+	atomic_int cut;       /* enum serve_cut */
+	bool overdue;         /* its deadline has passed */
+	const char *ended_by; /* why it ended early: "operator", "client", "deadline", or the
 				  name of an error; NULL: it did not */
 	char ended_why[SERVE_REASON_MAX + 1]; /* an operator's reason */
 	bool recorded;

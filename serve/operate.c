@@ -37,12 +37,7 @@ struct serve_doing {
 
 #define CUT_WAIT_MS 10000 /* for the records of what was cut at the end of a drain */
 
-static int64_t real_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
+static int64_t real_ms(void) { return env_wait_us() / 1000; }
 
 static int64_t steady_us(const struct serve_doing *d)
 {

@@ -54,7 +54,9 @@ int serve_check(const char *dir, struct err *e) MUST_USE;
 int serve_service_ready(struct serve_service *s, struct err *e) MUST_USE;
 const char *serve_service_model(const struct serve_service *s);
 /* The policy that its requests get now, by name and digest; "" where there is none. */
-struct serve_policy { char name[128], bundle[80]; };
+struct serve_policy {
+	char name[128], bundle[80];
+};
 struct serve_policy serve_service_policy(const struct serve_service *s);
 /* What a person should know of the model's files: lines that end in a newline, or "". */
 const char *serve_service_notes(const struct serve_service *s);
@@ -135,8 +137,8 @@ void serve_chat_close(struct serve_chat *c);
 
 /* The prompt of messages where no rule changes it, appended: its text, and its ids (uint32_t each);
  * either may be NULL. generation: as far as where the answer begins. ERR_UNSUPPORTED, here and
- * below: the model is not computed here. ERR_INPUT, before anything is done: more bytes of text than
- * the context can hold. */
+ * below: the model is not computed here. ERR_INPUT, before anything is done: more bytes of text
+ * than the context can hold. */
 int serve_prompt(const struct serve_service *s, const struct api_request *q, bool generation,
 		 struct buf *text, struct buf *ids, struct err *e) MUST_USE;
 /* Appended. special: control tokens in the text are recognised; post: the tokenizer's are added. */

@@ -4,6 +4,7 @@
 #include "server/cors.h"
 #include "server/answers.h"
 #include "server/routes.h"
+#include "base/text.h"
 
 #include <string.h>
 
@@ -59,18 +60,6 @@ int server_cors_check(const char *origins, struct err *e)
 
 /* ---- who asks ---- */
 
-static bool is_listed(const char *origins, struct head_slice origin)
-{
-	for (const char *at = origins;; at++) {
-		size_t len = strcspn(at, ",");
-		if (len == origin.len && memcmp(at, origin.bytes, len) == 0)
-			return true;
-		at += len;
-		if (!*at)
-			return false;
-	}
-}
-
 /* Never on the operator's socket, which no page can reach. */
 static const char *origins_of(const struct exchange *x)
 {
@@ -86,7 +75,8 @@ static struct head_slice allowed(const struct exchange *x)
 		return (struct head_slice){ "", 0 };
 	if (strcmp(origins, "*") == 0)
 		return (struct head_slice){ "*", 1 };
-	return is_listed(origins, origin) ? origin : (struct head_slice){ "", 0 };
+	return text_list_has(origins, origin.bytes, origin.len) ? origin
+								: (struct head_slice){ "", 0 };
 }
 
 static void add_allowed(const struct exchange *x, struct buf *out)

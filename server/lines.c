@@ -37,12 +37,7 @@ struct server_lines {
 	struct measure_counter written, dropped, refused;
 };
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
+static int64_t now_ms(void) { return env_wait_us() / 1000; }
 
 /* ---- putting ---- */
 

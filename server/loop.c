@@ -34,12 +34,7 @@ static void accept_some(struct server *s, const struct listener *l)
 	}
 }
 
-static int64_t real_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
+static int64_t real_ms(void) { return env_wait_us() / 1000; }
 
 static void tick(struct server *s)
 {

@@ -298,6 +298,19 @@ Test(base_text, starts_and_ends)
 	cr_expect(text_ends("model.safetensors", ".safetensors") && !text_ends("s", "ss"));
 }
 
+Test(base_text, a_list_has_whole_items_alone)
+{
+	static const struct {
+		const char *list, *item;
+		bool has;
+	} rows[] = { { "a,bc,d", "bc", true },	{ "a,bc,d", "a", true }, { "a,bc,d", "d", true },
+		     { "a,bc,d", "b", false },	{ "a,bc,d", "c", false }, { "a,bc,d", "a,bc", false },
+		     { "a,bc,d", "e", false },	{ "a,bc,d", "", false },  { "", "a", false } };
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		cr_expect_eq(text_list_has(rows[i].list, rows[i].item, strlen(rows[i].item)), rows[i].has,
+			     "row %zu", i);
+}
+
 Test(base_text, hex_digits_have_values_in_both_cases)
 {
 	static const char digits[] = "0123456789abcdef", capitals[] = "0123456789ABCDEF";

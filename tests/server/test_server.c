@@ -609,7 +609,8 @@ Test(server, operators_are_answered_at_their_socket_and_nowhere_else)
 	cr_expect(says(order("POST /v1/chat/completions", "", "{}"), 404, ""));
 	cr_expect(says(order("POST /admin/pause", "", "{\"reason\":\"drill\",\"as\":\"dpo\"}"), 200, "\"dpo, by "));
 	cr_expect(says(order("POST /admin/resume", "", "{\"reason\":\"over\",\"model\":\"m\"}"), 200, "uid "));
-	cr_expect(says(order("POST /admin/drain", "", "{\"reason\":\"x\",\"model\":\"m\",\"wait_s\":7}"), 200, "7000"));
+	cr_expect(says(order("POST /admin/drain", "", "{\"reason\":\"x\",\"model\":\"m\",\"wait_s\":7}"), 200,
+		       "7000"));
 	expect_status(ask(r.port, "GET /health", "", NULL), 200);
 	stop(&r);
 }
