@@ -110,7 +110,7 @@ EMULATED := $(BUILD)/emulator/libhallmark_cuda.so $(BUILD)/emulator/libfaults.so
 $(BUILD)/obj/%.cu.o: %.cu $(BUILD)/stamp/flags
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  c++ $<")
-	$(Q)$(CXX) -x c++ $(CXXFLAGS_ALL) -MMD -MP -c $< -o $@
+	$(Q)$(CXX) -x c++ $(CXXFLAGS_ALL) -fsanitize=alignment -MMD -MP -c $< -o $@
 EMULATOR := $(patsubst %,$(BUILD)/obj/tests/emulator/%.cu.o,emulator fibers ptx races)
 $(BUILD)/emulator/libhallmark_cuda.so: $(patsubst %,$(BUILD)/obj/%.o,$(wildcard kernels/*.cu)) $(EMULATOR)
 $(BUILD)/emulator/libfaults.so: $(BUILD)/obj/tests/emulator/faults.cu.o $(EMULATOR)

@@ -48,6 +48,9 @@ struct block {
 	dim3 index;
 	size_t number;
 	unsigned first, done; /* its fibers are first to first + threads - 1 */
+	unsigned at_barrier;  /* how many; all there, or not if apart */
+	struct emulator_site site;
+	bool apart;
 	char *arena;
 	size_t arena_end;
 	unsigned declarations;
@@ -56,9 +59,10 @@ struct block {
 
 struct machine {
 	std::vector<struct fiber> fiber;
+	std::vector<uint32_t> at_warp; /* lanes of each warp that are AT_WARP */
 	std::vector<struct block> block; /* those that run at once */
 	char *stacks;
-	unsigned stacks_mapped, threads, resident, running;
+	unsigned stacks_mapped, threads, resident, running, at_value;
 	int lane_step; /* 1 or -1 */
 	enum emulator_order order;
 	const struct emulator_kernel *kernel;
@@ -205,7 +209,8 @@ void fiber_start(unsigned number, unsigned thread, unsigned block)
 	f.index = dim3(thread % x, thread / x % y, thread / x / y);
 	f.block = block;
 	ASAN_UNPOISON_MEMORY_REGION(stack_of(number), STACK_BYTES); /* a fault leaves frames behind */
-	void **top = (void **)(stack_of(number) + STACK_BYTES);
+	/* not all at the same place of a page: they would fight for a few lines of the cache */
+	void **top = (void **)(stack_of(number) + STACK_BYTES - number * 9 % 64 * 64);
 	*--top = nullptr; /* fiber_main's return address, as if called */
 	*--top = (void *)fiber_main;
 	for (int i = 0; i < 6; i++)
@@ -248,7 +253,7 @@ void block_start(struct block &b, size_t number)
 	b.index = dim3((unsigned)(number % grid.x), (unsigned)(number / grid.x % grid.y),
 		       (unsigned)(number / grid.x / grid.y));
 	b.number = number;
-	b.done = b.declarations = 0;
+	b.done = b.declarations = b.at_barrier = 0;
 	if (b.arena == nullptr)
 		b.arena = (char *)reserve(ARENA_BYTES);
 	b.arena_end = ARENA_START;
@@ -312,6 +317,8 @@ bool all_have_come()
 {
 	const struct fiber &f = running();
 	unsigned first = m.running / WARP_LANES * WARP_LANES;
+	if (f.mask & ~m.at_warp[m.running / WARP_LANES])
+		return false;
 	for (unsigned i = 0; i < WARP_LANES; i++) {
 		if ((f.mask >> i & 1) && !waits_with(here(), first + i, f))
 			return false;
@@ -338,6 +345,7 @@ bool ask_again(struct block &b)
 		struct fiber &f = m.fiber[i];
 		if (f.state == AT_VALUE && f.asked++ < PATIENCE) {
 			f.state = READY;
+			m.at_value--;
 			any = true;
 		}
 	}
@@ -381,15 +389,13 @@ bool watched(const struct block &b, struct emulator_site site)
 /* All threads of a block wait at one barrier: let them go on. */
 bool open_barrier(struct block &b)
 {
-	const struct emulator_site site = m.fiber[b.first].site;
-	for (unsigned i = b.first; i < fibers_of(b); i++) {
-		if (m.fiber[i].state != AT_BARRIER || !same(m.fiber[i].site, site))
-			return false;
-	}
+	if (b.at_barrier != m.threads || b.apart)
+		return false;
+	b.at_barrier = 0;
 	for (unsigned i = b.first; i < fibers_of(b); i++)
 		m.fiber[i].state = READY;
 	m.running = b.first; /* for the watch */
-	return watched(b, site);
+	return watched(b, b.site);
 }
 
 /* ---- a launch ---- */
@@ -397,10 +403,12 @@ bool open_barrier(struct block &b)
 /* Those that waited for a value which is another now can go on. */
 void wake(unsigned first, unsigned end)
 {
-	for (unsigned i = first; i < end; i++) {
+	for (unsigned i = first; i < end && m.at_value != 0; i++) {
 		struct fiber &f = m.fiber[i];
-		if (f.state == AT_VALUE && *f.watched != f.last)
+		if (f.state == AT_VALUE && *f.watched != f.last) {
 			f.state = READY;
+			m.at_value--;
+		}
 	}
 }
 
@@ -498,6 +506,7 @@ void machine_start(const struct emulator_kernel &kernel, enum emulator_order ord
 	m.order = order;
 	m.watch = watch;
 	m.faulted = m.stopped = false;
+	m.at_value = 0;
 	m.shuffle = 1;
 	gridDim = kernel.grid;
 	blockDim = kernel.block;
@@ -509,6 +518,7 @@ void machine_start(const struct emulator_kernel &kernel, enum emulator_order ord
 		m.fiber.resize(fibers);
 	for (unsigned i = 0; i < m.fiber.size(); i++)
 		m.fiber[i].state = DONE;
+	m.at_warp.assign(m.fiber.size() / WARP_LANES, 0);
 	if (m.block.size() < m.resident)
 		m.block.resize(m.resident);
 	for (unsigned i = 0; i < m.resident; i++)
@@ -532,8 +542,10 @@ bool emulator_run(const struct emulator_kernel &kernel, enum emulator_order orde
 	}
 	if (m.faulted) {
 		size_t said = strlen(m.why);
-		snprintf(m.why + said, sizeof m.why - said, " (%.100s, block %zu)", kernel.name.c_str(), here().number);
+		snprintf(m.why + said, sizeof m.why - said, " (%.100s, block %zu)", kernel.name.c_str(),
+			 here().number);
 	}
+	m.kernel = nullptr;
 	return !m.faulted;
 }
 
@@ -558,13 +570,42 @@ const char *emulator_why() { return m.why; }
 	abort();
 }
 
+/* What the compiler puts before each access (-fsanitize=alignment): the machine faults where a host would
+ * load. */
+struct emulator_mismatch {
+	const char *file;
+	uint32_t line, column;
+	const struct {
+		uint16_t kind, info;
+		char name[1];
+	} *type;
+	unsigned char log_alignment, access;
+};
+extern "C" void __ubsan_handle_type_mismatch_v1(struct emulator_mismatch *what, uintptr_t at);
+extern "C" void __ubsan_handle_type_mismatch_v1(struct emulator_mismatch *what, uintptr_t at)
+{
+	unsigned alignment = 1u << what->log_alignment;
+	if (m.kernel == nullptr) /* host code */
+		abort();
+	emulator_fault("%s of %s at %s:%u: an address that is %u behind a multiple of %u",
+		       what->access == 1 ? "a store" : "an access", what->type->name, what->file, what->line,
+		       (unsigned)(at % alignment), alignment);
+}
+
 unsigned emulator_lane() { return m.running % WARP_LANES; }
 
 void emulator_barrier(struct emulator_site site)
 {
 	struct fiber &f = running();
+	struct block &b = here();
 	f.state = AT_BARRIER;
 	f.site = site;
+	if (b.at_barrier++ == 0) {
+		b.site = site;
+		b.apart = false;
+	} else {
+		b.apart |= !same(b.site, site);
+	}
 	f.watched = nullptr;
 	f.asked = 0;
 	leave(false);
@@ -578,12 +619,14 @@ void emulator_collective(struct emulator_site site, unsigned mask, void *mine, e
 	f.site = site;
 	f.mask = mask;
 	f.mine = mine;
+	m.at_warp[m.running / WARP_LANES] |= 1u << emulator_lane();
 	if (!(mask >> emulator_lane() & 1))
 		emulator_fault("%s at %s:%d: lane %u is not in its mask %08x", site.what, site.file,
 			       site.line, emulator_lane(), mask);
 	if (!all_have_come())
 		return leave(false);
 	void *lane[WARP_LANES] = {};
+	m.at_warp[m.running / WARP_LANES] &= ~mask;
 	for (unsigned i = 0; i < WARP_LANES; i++) {
 		if (mask >> i & 1) {
 			lane[i] = m.fiber[first + i].mine;
@@ -604,6 +647,7 @@ uint32_t emulator_load_acquire(struct emulator_site site, const uint32_t *at)
 	} else {
 		f.state = AT_VALUE;
 		f.site = site;
+		m.at_value++;
 		leave(false);
 	}
 	f.watched = at;

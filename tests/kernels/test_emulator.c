@@ -69,6 +69,8 @@ static const struct claim of_machine[] = {
 	{ "copy_elsewhere", "not within shared memory", true },
 	{ "load_misaligned", "ptx_load_stream16", true },
 	{ "load_misaligned", "an address that is no multiple of 16", true },
+	{ "vector_misaligned", "faults.cu:", GUARDED },
+	{ "vector_misaligned", "behind a multiple of 16 (k.kernel", GUARDED },
 	{ "matrix_misaligned", "an address that is no multiple of 16", true },
 	{ "matrix_elsewhere", "ptx_ldmatrix_x1 at", true },
 	{ "matrix_elsewhere", "not within shared memory", true },
