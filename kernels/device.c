@@ -87,13 +87,18 @@ static int start(struct device *d, struct err *e)
 					      d->which, d->table->why(error))
 				    : err_set(e, ERR_NOTFOUND, "no device found: %s",
 					      d->table->why(error));
-	if (d->facts.capability != d->table->capability)
-		return err_set(e, ERR_UNSUPPORTED,
-			       "not available in this version: %.100s (compute capability %u.%u; "
-			       "the library has code for %u.%u)",
-			       d->facts.name, d->facts.capability / 10, d->facts.capability % 10,
-			       d->table->capability / 10, d->table->capability % 10);
-	return 0;
+	char known[100] = "";
+	for (const uint32_t *c = d->table->capability; *c != 0; c++) {
+		if (*c / 10 == d->facts.capability / 10 && *c <= d->facts.capability)
+			return 0;
+		size_t len = strlen(known);
+		snprintf(known + len, sizeof known - len, "%s%u.%u", len > 0 ? ", " : "", *c / 10,
+			 *c % 10);
+	}
+	return err_set(e, ERR_UNSUPPORTED,
+		       "not available in this version: %.100s (compute capability %u.%u; the "
+		       "library has code for %s)",
+		       d->facts.name, d->facts.capability / 10, d->facts.capability % 10, known);
 }
 
 int device_open_at(struct device **out, const char *library, uint32_t which, struct err *e)

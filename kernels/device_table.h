@@ -5,7 +5,7 @@
 
 #include "kernels/device.h"
 
-#define DEVICE_TABLE_VERSION 3 /* raise with every change of this file or of operation.h */
+#define DEVICE_TABLE_VERSION 4 /* raise with every change of this file or of operation.h */
 #define DEVICE_TABLE_SYMBOL "hallmark_cuda"
 
 enum device_way { DEVICE_UP, DEVICE_DOWN, DEVICE_WITHIN };
@@ -18,7 +18,9 @@ struct device_row {
 
 struct device_table {
 	uint32_t version;
-	uint32_t capability;                /* that the library has code for */
+	/* Compute capabilities that the library has code for, 10 * major + minor, 0 behind the last.
+	 * Code runs on those of the same major and no lower minor number. */
+	const uint32_t *capability;
 	int out_of_memory, invalid;         /* the error numbers that mean it */
 	const struct device_row *operation; /* [operations], by enum device_operation */
 	uint32_t operations;

@@ -42,7 +42,7 @@ uint64_t number_of(const char *name, uint64_t otherwise)
 void settings_read()
 {
 	set.devices = getenv("EMULATOR_NO_DEVICE") ? 0 : (int)number_of("EMULATOR_DEVICES", 1);
-	set.major = getenv("EMULATOR_OLD_DEVICE") ? 8 : 9;
+	set.major = getenv("EMULATOR_OLD_DEVICE") ? 7 : 9;
 	set.multiprocessors = (int)number_of("EMULATOR_SMS", 2);
 	set.driver = (int)number_of("EMULATOR_DRIVER", 13000);
 	set.memory = number_of("EMULATOR_MEMORY", (uint64_t)1 << 30);

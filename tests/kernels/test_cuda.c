@@ -258,7 +258,8 @@ Test(cuda, a_library_or_a_device_that_is_not_there_is_named)
 	setenv("EMULATOR_OLD_DEVICE", "1", 1);
 	cr_assert_eq(device_open(&d, emulated("libhallmark_cuda.so"), &e), ERR_UNSUPPORTED);
 	cr_assert_not_null(strstr(e.text,
-				  "not available in this version: host emulator (compute capability 8.0"),
+				  "not available in this version: host emulator (compute capability 7.0; "
+				  "the library has code for 8.0, 9.0, 10.0, 12.0)"),
 			   "%s", e.text);
 }
 
