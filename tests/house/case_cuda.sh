@@ -7,6 +7,7 @@ top=$PWD
 bin=$(dirname "$(.ci/nvcc "$BUILD")" 2>/dev/null) || bin=
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
+bench/cuda_bytes.py | cmp - bench/results/cuda-bytes.md
 cd "$tree"
 mkdir -p .ci kernels base bench/results facts bin
 cp "$top"/.ci/{cuda,cuda-witness,nvcc} .ci/
