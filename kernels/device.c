@@ -283,3 +283,10 @@ int device_run(struct device_stream *s, enum device_operation o, const void *arg
 	check(error != t->invalid);
 	return answer(s->device, error, t->operation[o].name, e);
 }
+
+int device_ask(struct device_stream *s, const struct device_probe *p, struct err *e)
+{
+	int error = entered(s->device)->probe(s->at, p);
+	check(error != s->device->table->invalid);
+	return answer(s->device, error, "probe", e);
+}

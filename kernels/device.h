@@ -9,6 +9,7 @@
 #define KERNELS_DEVICE_H
 
 #include "base/err.h"
+#include "kernels/device_probe.h"
 #include "kernels/operation.h"
 
 #include <stddef.h>
@@ -97,5 +98,8 @@ int device_run(struct device_stream *s, enum device_operation o, const void *arg
 		return device_run(s, DEVICE_##name, args, e);                                   \
 	}
 DEVICE_OPERATIONS(DEVICE_CALL)
+
+/* For tests: what the device's own instructions do (kernels/device_probe.h). */
+int device_ask(struct device_stream *s, const struct device_probe *p, struct err *e) MUST_USE;
 
 #endif

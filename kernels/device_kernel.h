@@ -45,5 +45,6 @@ static __device__ __forceinline__ float device_exp(float x)
 #define DEVICE_DECLARATION(name) \
 	extern "C" int name##_cuda(void *stream, const struct name##_args *a);
 DEVICE_OPERATIONS(DEVICE_DECLARATION)
+extern "C" int device_probe_cuda(void *stream, const struct device_probe *p);
 
 #endif

@@ -128,6 +128,11 @@ static int clock_stop(void *stream, double *us)
 	return error;
 }
 
+static int probe(void *stream, const struct device_probe *p)
+{
+	return device_probe_cuda(stream_of(stream), p);
+}
+
 #define DEVICE_RUN(name)                                                                           \
 	static int run_##name(void *stream, const void *args)                                      \
 	{                                                                                          \
@@ -165,6 +170,7 @@ extern "C" __attribute__((visibility("default"))) const struct device_table *hal
 		fill,
 		clock_start,
 		clock_stop,
+		probe,
 	};
 	return &table;
 }

@@ -40,6 +40,7 @@ struct device_table {
 	int (*fill)(void *stream, void *to, uint8_t byte, size_t bytes);
 	int (*clock_start)(void *stream);
 	int (*clock_stop)(void *stream, double *us);
+	int (*probe)(void *stream, const struct device_probe *p);
 };
 
 typedef const struct device_table *device_table_function(void);

@@ -23,7 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PARITY_ALL(row) row(moe_gate)
+#define PARITY_ALL(row) row(probe) row(moe_gate)
 
 struct parity_owned;
 
