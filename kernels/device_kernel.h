@@ -41,6 +41,8 @@ static __device__ __forceinline__ float device_exp(float x)
 
 #include "kernels/device_ptx.h"
 
+#include "kernels/device_matrix.h"
+
 /* NAME_cuda of every operation: kernels/operation.h. */
 #define DEVICE_DECLARATION(name) \
 	extern "C" int name##_cuda(void *stream, const struct name##_args *a);

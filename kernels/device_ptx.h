@@ -57,7 +57,12 @@
  *     From here on the next kernel may start, up to its ptx_launch_wait.
  *
  * uint32_t ptx_bf16_pair(float low, float high)
- *     Rounded to nearest, ties to even, too large to infinity; NaN is 0x7fff. */
+ *     Rounded to nearest, ties to even, too large to infinity; NaN is 0x7fff.
+ * uint32_t ptx_bf16_fma(uint32_t a, uint32_t b, uint32_t c)
+ *     a * b + c of both halves, subnormals as they are. For results that need no rounding: the
+ *     twin may round twice.
+ * float ptx_f16_low(uint32_t pair), ptx_f16_high(uint32_t pair)
+ *     Of an IEEE binary16, exact */
 #ifndef KERNELS_DEVICE_PTX_H
 #define KERNELS_DEVICE_PTX_H
 
@@ -197,6 +202,22 @@ PTX uint32_t ptx_bf16_pair(float low, float high)
 	asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
 	return pair;
 }
+
+PTX uint32_t ptx_bf16_fma(uint32_t a, uint32_t b, uint32_t c)
+{
+	uint32_t d;
+	asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+	return d;
+}
+
+PTX float ptx_f16_low(uint32_t pair)
+{
+	float f;
+	asm("cvt.f32.f16 %0, %1;" : "=f"(f) : "h"((uint16_t)pair));
+	return f;
+}
+
+PTX float ptx_f16_high(uint32_t pair) { return ptx_f16_low(pair >> 16); }
 
 #endif /* else: tests/emulator/ptx.h, by way of its cuda_runtime.h */
 

@@ -56,4 +56,25 @@ static inline uint32_t ptx_bf16_pair(float low, float high)
 	return emulator_bf16(low) | emulator_bf16(high) << 16;
 }
 
+static inline float emulator_from_bf16(uint32_t half) { return __uint_as_float(half << 16); }
+
+static inline uint32_t ptx_bf16_fma(uint32_t a, uint32_t b, uint32_t c)
+{
+	uint32_t pair = 0;
+	for (unsigned shift = 0; shift < 32; shift += 16) {
+		float f = fmaf(emulator_from_bf16(a >> shift), emulator_from_bf16(b >> shift),
+			       emulator_from_bf16(c >> shift));
+		pair |= emulator_bf16(f) << shift;
+	}
+	return pair;
+}
+
+static inline float ptx_f16_low(uint32_t pair)
+{
+	uint32_t bits = (pair & 0x8000) << 16 | (pair & 0x7fff) << 13;
+	bool finite = (pair & 0x7c00) != 0x7c00;
+	return finite ? __uint_as_float(bits) * 0x1p112f : __uint_as_float(bits | 0x7f800000u);
+}
+static inline float ptx_f16_high(uint32_t pair) { return ptx_f16_low(pair >> 16); }
+
 #endif
