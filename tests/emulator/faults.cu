@@ -2,6 +2,8 @@
  * emulates. */
 #include "kernels/device_kernel.h"
 
+#include <cstdio>
+
 static __global__ void barrier_missed(float *out)
 {
 	if (threadIdx.x < 40)
@@ -360,4 +362,51 @@ extern "C" __attribute__((visibility("default"))) const char *faults_run(const c
 		return cudaGetErrorString(error);
 	}
 	return "no such kernel";
+}
+
+/* ---- graphs ---- */
+
+static __global__ void count_up(float *out, float by) { out[threadIdx.x] += by; }
+
+/* Capture: clear, add 1, add 2, fetch. forbidden: what is asked for in the midst of it. Then run it as often
+ * as told. out [64] on the host. Returns the words of the first failure, else "no error". */
+extern "C" __attribute__((visibility("default"))) const char *faults_graph(const char *forbidden, int times,
+									   float *out)
+{
+	float *at = nullptr;
+	void *more = nullptr;
+	cudaStream_t stream;
+	cudaGraph_t graph = nullptr;
+	cudaGraphExec_t exec = nullptr;
+	cudaLaunchConfig_t launch = {};
+	cudaStreamCreate(&stream);
+	cudaMalloc((void **)&at, 64 * sizeof(float));
+	launch.gridDim = dim3(1);
+	launch.blockDim = dim3(64);
+	launch.stream = stream;
+	cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal);
+	cudaError_t error = cudaMemsetAsync(at, 0, 64 * sizeof(float), stream);
+	for (int i = 1; i <= 2 && error == cudaSuccess; i++) {
+		float by = (float)i; /* what a graph keeps is the value */
+		error = cudaLaunchKernelEx(&launch, count_up, at, by);
+		by = 1000;
+	}
+	if (strcmp(forbidden, "malloc") == 0)
+		error = cudaMalloc(&more, 64);
+	else if (strcmp(forbidden, "synchronize") == 0)
+		error = cudaStreamSynchronize(stream);
+	else if (error == cudaSuccess)
+		error = cudaMemcpyAsync(out, at, 64 * sizeof(float), cudaMemcpyDeviceToHost, stream);
+	static char words[200]; /* before EndCapture has an error of its own */
+	snprintf(words, sizeof words, "%s", cudaGetErrorString(error));
+	cudaError_t ended = cudaStreamEndCapture(stream, &graph);
+	if (error == cudaSuccess)
+		error = cudaGraphInstantiate(&exec, graph);
+	for (int i = 0; i < times && error == cudaSuccess; i++)
+		error = cudaGraphLaunch(exec, stream);
+	cudaGraphExecDestroy(exec);
+	cudaGraphDestroy(graph);
+	cudaFree(at);
+	cudaStreamDestroy(stream);
+	return (ended == cudaSuccess) == (error == cudaSuccess) ? words : "EndCapture says something else";
 }

@@ -1,7 +1,10 @@
 /* The emulator against kernels with known mistakes (tests/emulator/faults.cu), and against right ones. */
+#include "kernels/device.h"
+
 #include <criterion/criterion.h>
 #include <dlfcn.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,19 +19,36 @@
 
 typedef const char *run_function(const char *kernel, float *out);
 
-static run_function *load_faults(void)
+typedef const char *graph_function(const char *forbidden, int times, float *out);
+static struct err e;
+
+/* A library that make built beside the tests: BUILD/test/kernels -> BUILD/emulator/NAME. */
+static const char *emulated(const char *name)
 {
-	run_function *run = NULL;
-	char path[4200], self[4096];
+	static char path[4200];
+	char self[4096];
 	ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
 	cr_assert_gt(len, 0);
 	self[len] = '\0';
 	*strrchr(self, '/') = '\0';
-	snprintf(path, sizeof path, "%s/../emulator/libfaults.so", self);
-	void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	cr_assert_not_null(library, "%s", dlerror());
-	void *symbol = dlsym(library, "faults_run");
-	memcpy(&run, &symbol, sizeof run);
+	snprintf(path, sizeof path, "%s/../emulator/%s", self, name);
+	return path;
+}
+
+/* function: a pointer to a function pointer */
+static void load(const char *library, const char *name, void *function)
+{
+	void *at = dlopen(emulated(library), RTLD_NOW | RTLD_LOCAL);
+	cr_assert_not_null(at, "%s", dlerror());
+	void *symbol = dlsym(at, name);
+	cr_assert_not_null(symbol, "%s", name);
+	memcpy(function, &symbol, sizeof symbol);
+}
+
+static run_function *load_faults(void)
+{
+	run_function *run = NULL;
+	load("libfaults.so", "faults_run", &run);
 	return run;
 }
 
@@ -49,8 +69,8 @@ static void check_claims(const struct claim *claim, size_t claims)
 #define CHECK_CLAIMS(claims) check_claims(claims, sizeof claims / sizeof claims[0])
 
 static const struct claim faults[] = {
-	{ "barrier_missed", ":8, thread 40 has returned", true },
-	{ "barrier_elsewhere", ":15, thread 32 waits in __syncthreads", true },
+	{ "barrier_missed", ":10, thread 40 has returned", true },
+	{ "barrier_elsewhere", ":17, thread 32 waits in __syncthreads", true },
 	{ "lane_missing", "with mask ffffffff for lane 5, which has returned", true },
 	{ "masks_differ", "__reduce_add_sync", true },
 	{ "lane_outside", "reads lane 20, which takes no part", true },
@@ -161,4 +181,155 @@ Test(emulator, blocks_of_a_cooperative_launch_run_at_once)
 	/* rounds 0 to 4 of blocks 0 to 3: 4 * round + 0 + 1 + 2 + 3 */
 	for (int i = 0; i < 64; i++)
 		cr_assert_eq(out[i], 5 * 6 + 4 * 10, "%d: %f", i, (double)out[i]);
+}
+
+/* ---- graphs ---- */
+
+Test(emulator, a_graph_runs_what_was_captured_as_often_as_it_is_launched)
+{
+	float out[64];
+	graph_function *graph = NULL;
+	load("libfaults.so", "faults_graph", &graph);
+	memset(out, 0xff, sizeof out);
+	cr_assert_str_eq(graph("", 0, out), "no error");
+	cr_assert(isnan(out[0]), "capturing runs nothing");
+	cr_assert_str_eq(graph("", 3, out), "no error");
+	for (int i = 0; i < 64; i++)
+		cr_assert_eq(out[i], 3, "%d: %f", i, (double)out[i]);
+	cr_assert_str_eq(graph("malloc", 1, out), "cudaMalloc while a stream is capturing");
+	cr_assert_str_eq(graph("synchronize", 1, out), "cudaStreamSynchronize of a stream that is capturing");
+}
+
+/* ---- what the environment injects ---- */
+
+struct opened {
+	struct device *device;
+	struct device_stream *stream;
+	struct device_buffer some;
+};
+
+static void open_with(struct opened *o, const char *name, const char *value)
+{
+	setenv(name, value, 1);
+	cr_assert_eq(device_open(&o->device, emulated("libhallmark_cuda.so"), &e), 0, "%s", e.text);
+	cr_assert_eq(device_stream_open(o->device, &o->stream, &e), 0, "%s", e.text);
+	cr_assert_eq(device_alloc(o->device, 1000, &o->some, &e), 0, "%s", e.text);
+}
+
+static void close_opened(struct opened *o)
+{
+	device_free(&o->some);
+	device_stream_close(o->stream);
+	device_close(o->device);
+}
+
+/* A small launch: one block of one thread. */
+static int launch(struct opened *o)
+{
+	const struct device_probe probe = { DEVICE_PROBE_GRID, 1, NULL, o->some.at };
+	return device_ask(o->stream, &probe, &e);
+}
+
+Test(emulator, a_lost_device_answers_every_call_with_a_sentence)
+{
+	struct opened o;
+	struct device_buffer more;
+	char text[8] = "";
+	open_with(&o, "EMULATOR_LOSE_AFTER", "2");
+	cr_assert_eq(device_fill(o.stream, &o.some, 0, &e), 0);
+	cr_assert_eq(launch(&o), 0, "%s", e.text);
+	cr_assert_eq(launch(&o), 0, "%s", e.text);
+	cr_assert_eq(launch(&o), ERR_IO);
+	cr_assert_str_eq(e.text, "host emulator: probe: unspecified launch failure: the device is lost");
+	cr_assert_eq(device_wait(o.stream, &e), ERR_IO);
+	cr_assert_eq(device_download(o.stream, text, &o.some, 0, 8, &e), ERR_IO);
+	cr_assert_not_null(strstr(e.text, "the device is lost"), "%s", e.text);
+	cr_assert_eq(device_alloc(o.device, 8, &more, &e), ERR_IO);
+	cr_assert_eq(launch(&o), ERR_IO);
+	close_opened(&o);
+}
+
+Test(emulator, memory_is_as_much_as_is_said_and_what_is_freed_can_be_taken_again)
+{
+	struct opened o;
+	struct device_buffer more;
+	uint64_t left = 0;
+	open_with(&o, "EMULATOR_MEMORY", "100000");
+	cr_assert_eq(device_info(o.device)->memory_bytes, 100000);
+	cr_assert_eq(device_memory(o.device, &left, &e), 0);
+	cr_assert_eq(left, 99000);
+	cr_assert_eq(device_alloc(o.device, 99001, &more, &e), ERR_NOMEM);
+	cr_assert_not_null(strstr(e.text, "allocate 99001 bytes: out of memory"), "%s", e.text);
+	cr_assert_eq(device_alloc(o.device, 99000, &more, &e), 0);
+	device_free(&more);
+	cr_assert_eq(device_alloc(o.device, 98000, &more, &e), 0);
+	device_free(&more);
+	close_opened(&o);
+}
+
+Test(emulator, an_old_driver_is_no_device)
+{
+	struct device *d = NULL;
+	setenv("EMULATOR_DRIVER", "12000", 1);
+	cr_assert_eq(device_open(&d, emulated("libhallmark_cuda.so"), &e), ERR_NOTFOUND);
+	cr_assert_not_null(strstr(e.text, "no device found: GPU 0: CUDA driver version is insufficient") ?:
+				   strstr(e.text, "no device found: CUDA driver version is insufficient"),
+			   "%s", e.text);
+}
+
+Test(emulator, each_of_several_devices_has_memory_of_its_own)
+{
+	struct opened o;
+	struct device *second = NULL;
+	struct device_buffer some;
+	uint64_t left = 0;
+	setenv("EMULATOR_MEMORY", "100000", 1);
+	setenv("EMULATOR_SMS", "5", 1);
+	open_with(&o, "EMULATOR_DEVICES", "2");
+	cr_assert_eq(device_info(o.device)->multiprocessors, 5);
+	cr_assert_eq(device_open_at(&second, emulated("libhallmark_cuda.so"), 2, &e), ERR_NOTFOUND);
+	cr_assert_eq(device_open_at(&second, emulated("libhallmark_cuda.so"), 1, &e), 0, "%s", e.text);
+	cr_assert_eq(device_alloc(second, 100000, &some, &e), 0, "%s", e.text);
+	cr_assert_eq(device_memory(second, &left, &e), 0);
+	cr_assert_eq(left, 0);
+	cr_assert_eq(device_memory(o.device, &left, &e), 0);
+	cr_assert_eq(left, 99000);
+	device_free(&some);
+	device_close(second);
+	close_opened(&o);
+}
+
+static void *copy_on(void *with)
+{
+	static struct err mine;
+	struct opened *o = with;
+	struct device_stream *stream = NULL;
+	char text[100];
+	cr_assert_eq(device_stream_open(o->device, &stream, &mine), 0);
+	for (int i = 0; i < 200; i++) {
+		struct device_buffer b;
+		cr_assert_eq(device_alloc(o->device, 100, &b, &mine), 0, "%s", mine.text);
+		cr_assert_eq(device_fill(stream, &b, (uint8_t)i, &mine), 0);
+		cr_assert_eq(device_download(stream, text, &b, 0, 100, &mine), 0);
+		cr_assert_eq(device_wait(stream, &mine), 0);
+		cr_assert_eq(text[99], (char)i);
+		device_free(&b);
+	}
+	device_stream_close(stream);
+	return NULL;
+}
+
+Test(emulator, threads_may_copy_while_another_one_launches)
+{
+	struct opened o;
+	pthread_t thread[2];
+	open_with(&o, "EMULATOR_DEVICES", "1");
+	cr_assert_eq(device_fill(o.stream, &o.some, 0, &e), 0);
+	for (int i = 0; i < 2; i++)
+		pthread_create(&thread[i], NULL, copy_on, &o);
+	for (int i = 0; i < 200; i++)
+		cr_assert_eq(launch(&o), 0, "%s", e.text);
+	for (int i = 0; i < 2; i++)
+		pthread_join(thread[i], NULL);
+	close_opened(&o);
 }
