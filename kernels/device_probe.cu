@@ -3,6 +3,9 @@
  * Bytes:   in and out, once.
  * Launch:  a block for each entry: a warp for matrices, 64 threads for copies, one for numbers;
  *          blocks that meet are a cooperative launch.
+ * Limits:  registers 64, threads 256, shared 2048, local 0
+ * Limits probe_mma:  registers 64, threads 32, local 0, mma yes
+ * Limits probe_copy: registers 64, threads 64, shared 2048, local 0, loads 16
  * Order:   none adds more than two numbers but ptx_mma_bf16. */
 #include "kernels/device_kernel.h"
 
