@@ -41,6 +41,7 @@ static __device__ __forceinline__ float device_exp(float x)
 
 #include "kernels/device_ptx.h"
 
+#include "kernels/device_block.h"
 #include "kernels/device_matrix.h"
 
 /* NAME_cuda of every operation: kernels/operation.h. */

@@ -8,6 +8,8 @@ struct stream {
 	cudaEvent_t began, ended;
 };
 
+uint32_t device_multiprocessors = 1;
+
 static const char *why(int error) { return cudaGetErrorString((cudaError_t)error); }
 
 static int open_nth(uint32_t which, struct device_facts *out)
@@ -30,6 +32,7 @@ static int open_nth(uint32_t which, struct device_facts *out)
 	snprintf(out->name, sizeof out->name, "%s", found.name);
 	out->capability = (uint32_t)(10 * found.major + found.minor);
 	out->multiprocessors = (uint32_t)found.multiProcessorCount;
+	device_multiprocessors = out->multiprocessors;
 	out->memory_bytes = found.totalGlobalMem;
 	out->driver = (uint32_t)driver;
 	out->runtime = (uint32_t)runtime;

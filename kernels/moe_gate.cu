@@ -1,15 +1,16 @@
 /* Device form of moe_gate (moe_gate.c, moe_gate_sigmoid.c and moe_gate_topk.c are the truth).
  * Bound:   latency up to some thousand tokens, then memory.
  * Bytes:   tokens*experts*4 read, tokens*top_k*6 written; bias from the cache.
- * Launch:  grid tokens/4, block 128 (a warp per token); shared memory for each warp
- *          2*experts + max(groups, top_k) floats, 48 KiB at most.
- * Limits:  registers 40, threads 128, local 0
+ * Launch:  grid tokens, block 256: a warp per token, first warps first. Shared memory for each
+ *          2*experts + max(groups, top_k) floats, as many warps as have it in 48 KiB.
+ * Limits:  registers 64, threads 256, local 0
  * Order:   as the truth: sums serial in ascending order, our own exp, no contraction; ids exact,
  *          weights the same bits. The largest is found by an order on bits that repeats what ">"
  *          makes of NaN and of equal values, so no tree of comparisons can differ from a loop. */
 #include "kernels/device_kernel.h"
 
-#define TOKENS 4 /* of a block: its warps */
+namespace moe_gate_parts
+{
 
 /* One warp's shared memory. */
 struct scratch {
@@ -202,31 +203,53 @@ static __host__ __device__ uint32_t scratch_floats(const struct kernel_gate &g)
 	return 2 * g.experts + (g.groups > g.top_k ? g.groups : g.top_k);
 }
 
-/* Warps beyond the last token return as a whole. That is allowed because no warp waits at a barrier
- * of the block. */
-static __global__ void __launch_bounds__(TOKENS *WARP)
-	gate(struct kernel_gate g, const float *score, uint32_t tokens, uint16_t *expert,
-	     float *weight)
+/* Of a block, with shared memory. */
+static __host__ __device__ uint32_t warps_of(const struct kernel_gate &g)
 {
-	SHARED_DYNAMIC(float, shared);
-	uint32_t warp = threadIdx.x / WARP, token = blockIdx.x * TOKENS + warp;
-	if (token >= tokens)
-		return;
-	float *at = shared + warp * scratch_floats(g);
-	struct scratch r = { at, at + g.experts, at + 2 * g.experts };
-	score += (size_t)token * g.experts;
-	expert += (size_t)token * g.top_k;
-	weight += (size_t)token * g.top_k;
-	if (g.kind == KERNEL_GATE_SOFTMAX)
-		choose_softmax(g, score, r, expert, weight);
-	else if (g.kind == KERNEL_GATE_SIGMOID)
-		choose_sigmoid(g, score, r, expert, weight);
-	else
-		choose_topk(g, score, r, expert, weight);
+	uint32_t warps = DEVICE_SHARED_FREE / (scratch_floats(g) * (uint32_t)sizeof(float));
+	return warps < DEVICE_WARPS ? warps : DEVICE_WARPS;
 }
 
-static bool valid(const struct kernel_gate &g)
+static __device__ void choose(const struct moe_gate_args &a, uint32_t token, struct scratch r)
 {
+	const float *score = a.score + (size_t)token * a.gate.experts;
+	uint16_t *expert = a.expert + (size_t)token * a.gate.top_k;
+	float *weight = a.weight + (size_t)token * a.gate.top_k;
+	if (a.gate.kind == KERNEL_GATE_SOFTMAX)
+		choose_softmax(a.gate, score, r, expert, weight);
+	else if (a.gate.kind == KERNEL_GATE_SIGMOID)
+		choose_sigmoid(a.gate, score, r, expert, weight);
+	else
+		choose_topk(a.gate, score, r, expert, weight);
+}
+
+} /* namespace moe_gate_parts */
+
+/* Few tokens are spread over the blocks; no warp waits for another one. */
+static __device__ void moe_gate_block(const struct moe_gate_args &a, unsigned char *shared)
+{
+	uint32_t warp = threadIdx.x / WARP, warps = moe_gate_parts::warps_of(a.gate);
+	float *at = (float *)shared + warp * moe_gate_parts::scratch_floats(a.gate);
+	const struct moe_gate_parts::scratch r = { at, at + a.gate.experts,
+						   at + 2 * a.gate.experts };
+	if (warp >= warps)
+		return;
+	for (uint32_t token = warp * gridDim.x + blockIdx.x; token < a.batch->rows;
+	     token += warps * gridDim.x) {
+		moe_gate_parts::choose(a, token, r);
+		__syncwarp();
+	}
+}
+
+static size_t moe_gate_shared(const struct moe_gate_args &a)
+{
+	return moe_gate_parts::warps_of(a.gate) * moe_gate_parts::scratch_floats(a.gate) *
+	       sizeof(float);
+}
+
+static bool moe_gate_valid(const struct moe_gate_args &a)
+{
+	const struct kernel_gate &g = a.gate;
 	return g.experts >= 1 && g.experts <= KERNEL_EXPERTS && g.top_k >= 1 &&
 	       g.top_k <= g.experts && g.top_k <= KERNEL_TOP_K && g.groups >= 1 &&
 	       g.experts % g.groups == 0 && g.groups_kept >= 1 && g.groups_kept <= g.groups &&
@@ -234,17 +257,7 @@ static bool valid(const struct kernel_gate &g)
 	       (g.kind == KERNEL_GATE_SOFTMAX) == (g.bias == nullptr);
 }
 
-extern "C" int moe_gate_cuda(void *stream, const struct moe_gate_args *a)
-{
-	if (!valid(a->gate))
-		return cudaErrorInvalidValue;
-	if (a->tokens == 0)
-		return 0;
-	cudaLaunchConfig_t launch = {};
-	launch.gridDim = dim3((a->tokens - 1) / TOKENS + 1);
-	launch.blockDim = dim3(TOKENS * WARP);
-	launch.dynamicSmemBytes = TOKENS * scratch_floats(a->gate) * sizeof(float);
-	launch.stream = (cudaStream_t)stream;
-	return cudaLaunchKernelEx(&launch, gate, a->gate, a->score, a->tokens, a->expert,
-				  a->weight);
-}
+#ifndef DEVICE_STEP
+static uint32_t moe_gate_blocks(const struct moe_gate_args &a) { return a.rows_most; }
+DEVICE_LAUNCH(moe_gate)
+#endif

@@ -22,7 +22,12 @@
 #include "kernels/operation_product.h"
 #include "kernels/operation_rows.h"
 
-#define DEVICE_OPERATIONS(row) row(moe_gate)
+#define DEVICE_OPERATIONS(row) \
+	row(close_rows)        \
+	row(norm_rows)         \
+	row(gate_value)        \
+	row(moe_gate)          \
+	row(sort_slots)
 
 #define DEVICE_ENUMERATOR(name) DEVICE_##name,
 enum device_operation { DEVICE_OPERATIONS(DEVICE_ENUMERATOR) DEVICE_OPERATION_COUNT };

@@ -6,6 +6,9 @@
 
 /* ---- rows ---- */
 
+/* Arrays of rows and of what belongs to norms, and `expert` of sort_slots, begin at multiples of 16
+ * bytes. Rows of a length that 4 divides are read four numbers at a time. */
+
 struct device_norm {
 	const float *gain, *bias; /* [n]; gain NULL: no norm; bias only of a layer norm */
 };
@@ -28,7 +31,7 @@ struct device_slots {
  * then normed = next(x) (a copy where it has no gain). early: normed is made before the answer is
  * added; keeps: normed stays as it is. In this order of sums: kernels are those of engine/
  * cpu_close.c. A row is a block's; sums of norms are trees of fixed shape. */
-struct close_args {
+struct close_rows_args {
 	const struct device_batch *batch;
 	struct device_matrix embed;
 	float embed_scale;
@@ -68,18 +71,19 @@ struct gate_value_args {
 
 /* ---- experts ---- */
 
-/* moe_gate of struct kernels for all tokens, with the same bits. Experts, top_k and groups as
- * struct kernel_gate says; gate.bias [experts] is device memory, NULL for SOFTMAX and for it alone.
- * A floor and an expert_scale are not available here.
- *   score  [tokens][experts] f32, in
- *   expert [tokens][top_k]   u16, out; best first
- *   weight [tokens][top_k]   f32, out */
+/* moe_gate of struct kernels for all rows, with the same bits. Experts, top_k and groups as struct
+ * kernel_gate says; gate.bias [experts] is device memory, NULL for SOFTMAX and for it alone. A
+ * floor and an expert_scale are not available here.
+ *   score  [rows][experts] f32, in
+ *   expert [rows][top_k]   u16, out; best first
+ *   weight [rows][top_k]   f32, out */
 struct moe_gate_args {
+	const struct device_batch *batch;
 	struct kernel_gate gate;
 	const float *score;
-	uint32_t tokens;
 	uint16_t *expert;
 	float *weight;
+	uint32_t rows_most;
 };
 
 /* Counting sort of slots [rows][top_k] by expert, stable: begin[e] .. begin[e+1] are an expert's

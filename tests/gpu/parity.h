@@ -23,7 +23,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PARITY_ALL(row) row(probe) row(moe_gate)
+#define PARITY_ALL(row)   \
+	row(probe)        \
+	row(close_rows)   \
+	row(norm_rows)    \
+	row(gate_value)   \
+	row(moe_gate)     \
+	row(sort_slots)
 
 struct parity_owned;
 

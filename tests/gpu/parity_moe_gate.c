@@ -24,6 +24,7 @@ static void fill_scores(struct parity *p, float *score, uint32_t tokens, uint32_
 
 static void one_shape(struct parity *p, struct kernel_gate g, uint32_t tokens)
 {
+	const struct device_batch batch = { .rows = tokens };
 	size_t out = (size_t)tokens * g.top_k;
 	struct parity_buffer score = parity_zeros(p, "score", (size_t)tokens * g.experts * 4);
 	struct parity_buffer bias = parity_f32(p, "bias", g.experts, 0.5f);
@@ -37,7 +38,8 @@ static void one_shape(struct parity *p, struct kernel_gate g, uint32_t tokens)
 	kernel_moe_gate_plain(&g, score.host, tokens, expert_truth, weight_truth);
 	g.bias = g.kind == KERNEL_GATE_SOFTMAX ? NULL : bias.at;
 	PARITY_RUN(p, moe_gate,
-		   (&(struct moe_gate_args){ g, score.at, tokens, expert.at, weight.at }));
+		   (&(struct moe_gate_args){ parity_input(p, "batch", &batch, sizeof batch).at, g, score.at,
+					     expert.at, weight.at, tokens + 1 }));
 	parity_fetch(p, &expert);
 	parity_fetch(p, &weight);
 	parity_equal(p, expert.host, expert_truth, out * 2, "experts %u, top %u, groups %u, tokens %u: ids",
@@ -58,6 +60,8 @@ void parity_moe_gate(struct parity *p)
 						       .normalise = parity_below(p, 2) != 0,
 						       .scaling = 2.5f };
 			one_shape(p, g, parity_size(p, 9, 20000));
+			if (shapes[i].experts == 1024) /* more than all warps take at once */
+				one_shape(p, g, parity_pick(p, 50, 20000));
 		}
 	}
 }

@@ -91,28 +91,35 @@ static void time_gate(struct times *t, size_t which, uint32_t tokens)
 {
 	const size_t experts = gates[which].experts, in = experts * tokens * 4;
 	const size_t out = (size_t)tokens * gates[which].top_k;
-	struct device_buffer score, bias, expert, weight;
+	const struct device_batch one = { .rows = tokens };
+	struct device_buffer batch, score, bias, expert, weight;
 	char shape[100];
+	must(device_alloc(t->device, sizeof one, &batch, &why));
+	must(device_upload(t->stream, &batch, 0, &one, sizeof one, &why));
 	must(device_alloc(t->device, in, &score, &why));
 	must(device_alloc(t->device, experts * 4, &bias, &why));
 	must(device_alloc(t->device, out * 2, &expert, &why));
 	must(device_alloc(t->device, out * 4, &weight, &why));
 	must(device_fill(t->stream, &score, 0, &why));
 	must(device_fill(t->stream, &bias, 0, &why));
-	struct moe_gate_args args = { { .kind = gates[which].kind,
-					.experts = gates[which].experts,
-					.top_k = gates[which].top_k,
-					.groups = gates[which].groups,
-					.groups_kept = gates[which].kept,
-					.scaling = 1,
-					.bias = gates[which].kind == KERNEL_GATE_SOFTMAX ? NULL : bias.at },
-				      score.at,
-				      tokens,
-				      expert.at,
-				      weight.at };
+	struct moe_gate_args args = {
+		.batch = batch.at,
+		.gate = { .kind = gates[which].kind,
+			  .experts = gates[which].experts,
+			  .top_k = gates[which].top_k,
+			  .groups = gates[which].groups,
+			  .groups_kept = gates[which].kept,
+			  .scaling = 1,
+			  .bias = gates[which].kind == KERNEL_GATE_SOFTMAX ? NULL : bias.at },
+		.score = score.at,
+		.expert = expert.at,
+		.weight = weight.at,
+		.rows_most = tokens
+	};
 	snprintf(shape, sizeof shape, "%s, tokens %u", gates[which].name, tokens);
 	line(t, "moe_gate", shape, time_us(t, one_gate, &args), (double)in + (double)out * 6);
-	device_free(&score), device_free(&bias), device_free(&expert), device_free(&weight);
+	device_free(&batch), device_free(&score), device_free(&bias), device_free(&expert);
+	device_free(&weight);
 }
 
 void times_all(struct times *t)

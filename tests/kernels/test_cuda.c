@@ -40,7 +40,7 @@ static const char *emulated(const char *name)
 struct bench {
 	struct device *device;
 	struct device_stream *stream;
-	struct device_buffer score, bias, expert, weight;
+	struct device_buffer batch, score, bias, expert, weight;
 };
 
 static struct err e;
@@ -108,7 +108,11 @@ static void compare(struct bench *b, struct kernel_gate g, const float *score, u
 			     e.text);
 	cr_assert_eq(device_fill(b->stream, &b->expert, 0xff, &e), 0, "%s", e.text);
 	g.bias = g.bias ? b->bias.at : NULL;
-	const struct moe_gate_args args = { g, b->score.at, tokens, b->expert.at, b->weight.at };
+	const struct device_batch batch = { .rows = tokens };
+	cr_assert_eq(device_alloc(b->device, sizeof batch, &b->batch, &e), 0, "%s", e.text);
+	cr_assert_eq(device_upload(b->stream, &b->batch, 0, &batch, sizeof batch, &e), 0, "%s", e.text);
+	const struct moe_gate_args args = { b->batch.at,  g,	      b->score.at,
+					    b->expert.at, b->weight.at, tokens + 1 };
 	cr_assert_eq(device_moe_gate(b->stream, &args, &e), 0, "%s: %s", row, e.text);
 	cr_assert_eq(device_download(b->stream, got, &b->expert, 0, out * 2, &e), 0, "%s", e.text);
 	cr_assert_eq(device_download(b->stream, weight, &b->weight, 0, out * 4, &e), 0, "%s", e.text);
@@ -121,6 +125,7 @@ static void compare(struct bench *b, struct kernel_gate g, const float *score, u
 			  i / g.top_k, i % g.top_k, (double)weight[i], (double)want_weight[i]);
 	}
 	device_free(&b->score), device_free(&b->bias), device_free(&b->expert), device_free(&b->weight);
+	device_free(&b->batch);
 }
 
 static const struct {
@@ -270,7 +275,7 @@ Test(cuda, a_shape_against_the_rules_is_a_broken_invariant, .signal = SIGABRT)
 	bench_open(&b);
 	const struct moe_gate_args more = {
 		.gate = { .kind = KERNEL_GATE_SOFTMAX, .experts = 8, .top_k = 9, .groups = 1, .groups_kept = 1 },
-		.tokens = 1,
+		.rows_most = 1,
 	};
 	(void)!device_moe_gate(b.stream, &more, &e);
 }
