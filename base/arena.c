@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Allocations come from the first chunk of the list. A large one gets a chunk of its own, put
+/* Allocations come from the first chunk of the list; each is four times the one before it, up to
+ * CHUNK_BYTES, for many an arena holds a few hundred bytes. A large one gets a chunk of its own, put
  * second, so that what is left in the first is not lost. */
 struct arena_chunk {
 	struct arena_chunk *next;
@@ -13,13 +14,22 @@ struct arena_chunk {
 	alignas(max_align_t) unsigned char bytes[];
 };
 
+#define FIRST_BYTES ((size_t)1 << 10)
 #define CHUNK_BYTES ((size_t)64 << 10)
 #define LARGE_BYTES (CHUNK_BYTES / 4)
 #define ALIGNMENT alignof(max_align_t)
 
+static size_t next_room(const struct arena *a, size_t size)
+{
+	size_t room = a->chunks ? a->chunks->room * 4 : FIRST_BYTES;
+	while (room < size)
+		room *= 4;
+	return room < CHUNK_BYTES ? room : CHUNK_BYTES;
+}
+
 static struct arena_chunk *chunk_add(struct arena *a, size_t size)
 {
-	size_t room = size > LARGE_BYTES ? size : CHUNK_BYTES;
+	size_t room = size > LARGE_BYTES ? size : next_room(a, size);
 	struct arena_chunk *c = calloc(1, sizeof *c + room);
 	if (!c)
 		return NULL;

@@ -24,6 +24,13 @@ void sha256_close(struct sha256 *h);
 
 struct digest digest_of(const void *bytes, size_t len);
 
+/* Of texts one after the other. */
+struct digest_part {
+	const void *bytes;
+	size_t len;
+};
+struct digest digest_parts(const struct digest_part *part, size_t count);
+
 /* H(prefix || a || b): leaf and node hashes of RFC 6962 and 9162. b may be NULL with len 0. */
 struct digest digest_tagged(uint8_t prefix, const void *a, size_t a_len, const void *b,
 			    size_t b_len);

@@ -60,10 +60,35 @@ static int shortest_digits(double v, char digits[20], int *exponent)
 	return 17;
 }
 
+static void write_integer(struct buf *out, long long v)
+{
+	char digits[24];
+	size_t at = sizeof digits;
+	unsigned long long left = v < 0 ? 0 - (unsigned long long)v : (unsigned long long)v;
+	do
+		digits[--at] = (char)('0' + left % 10);
+	while (left /= 10);
+	if (v < 0)
+		digits[--at] = '-';
+	buf_add(out, digits + at, sizeof digits - at);
+}
+
+/* Whole numbers that any double holds are the most of them, and need no search for digits. */
+static bool is_small_integer(double v)
+{
+	return v != 0 && fabs(v) < 1e15 && v == (double)(long long)v;
+}
+
 static void write_real(struct writer *w, double v)
 {
 	char digits[20];
 	int exponent = 0;
+	if (is_small_integer(v)) {
+		write_integer(w->out, (long long)v);
+		if (!w->canonical)
+			buf_add_text(w->out, ".0");
+		return;
+	}
 	if (v < 0 || (signbit(v) && !w->canonical))
 		buf_add_byte(w->out, '-');
 	int k = v == 0 ? 1 : shortest_digits(fabs(v), digits, &exponent);
@@ -96,7 +121,7 @@ static int write_number(struct writer *w, const json_t *v)
 	if (w->canonical && (i > INTEGER_MAX || i < -INTEGER_MAX))
 		return err_set(w->e, ERR_INPUT, "integer %lld is beyond 2^53: no canonical form",
 			       i);
-	buf_printf(w->out, "%lld", i);
+	write_integer(w->out, i);
 	return 0;
 }
 
@@ -106,15 +131,22 @@ static uint32_t first_unit(uint32_t cp)
 	return cp < 0x10000 ? cp : 0xd800 + ((cp - 0x10000) >> 10);
 }
 
+struct member {
+	const char *key;
+	json_t *value;
+};
+
 static int by_utf16(const void *a, const void *b)
 {
-	const char *s = *(const char *const *)a, *t = *(const char *const *)b;
+	const char *s = ((const struct member *)a)->key, *t = ((const struct member *)b)->key;
 	while (*s && *s == *t) {
 		s++;
 		t++;
 	}
+	if ((unsigned char)*s < 0x80 && (unsigned char)*t < 0x80)
+		return (*s > *t) - (*s < *t);
 	/* Back to the lead byte of the character that differs. */
-	const char *s0 = *(const char *const *)a;
+	const char *s0 = ((const struct member *)a)->key;
 	while (s > s0 && ((unsigned char)*s & 0xc0) == 0x80) {
 		s--;
 		t--;
@@ -151,25 +183,31 @@ static int write_member(struct writer *w, const char *key, const json_t *value, 
 	return write_value(w, value, depth);
 }
 
+#define MEMBERS_FEW 16 /* are ordered on the stack */
+
 static int write_object(struct writer *w, const json_t *o, int depth)
 {
+	struct member few[MEMBERS_FEW], *list = few;
 	size_t count = json_object_size(o), i = 0;
-	const char **keys = calloc(count + 1, sizeof *keys), *key;
+	const char *key;
 	json_t *value;
-	if (!keys)
+	if (count > MEMBERS_FEW)
+		list = calloc(count, sizeof *list);
+	if (!list)
 		return err_set(w->e, ERR_NOMEM, "out of memory for JSON keys");
 	json_object_foreach((json_t *)o, key, value)
-		keys[i++] = key;
+		list[i++] = (struct member){ key, value };
 	if (w->canonical && count)
-		qsort(keys, count, sizeof *keys, by_utf16);
+		qsort(list, count, sizeof *list, by_utf16);
 	buf_add_byte(w->out, '{');
 	int result = 0;
 	for (i = 0; result == 0 && i < count; i++)
-		result = write_member(w, keys[i], json_object_get(o, keys[i]), i == 0, depth + 1);
+		result = write_member(w, list[i].key, list[i].value, i == 0, depth + 1);
 	if (count)
 		new_line(w, depth);
 	buf_add_byte(w->out, '}');
-	free(keys);
+	if (list != few)
+		free(list);
 	return result;
 }
 

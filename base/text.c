@@ -65,6 +65,10 @@ bool text_utf8_valid(const void *s, size_t len)
 	const char *p = s;
 	uint32_t cp;
 	for (size_t i = 0; i < len;) {
+		if ((unsigned char)p[i] < 0x80) {
+			i++;
+			continue;
+		}
 		int n = text_utf8_decode(p + i, len - i, &cp);
 		if (n <= 0)
 			return false;
@@ -312,6 +316,10 @@ void text_json_string(struct buf *out, const void *s, size_t len)
 	size_t i = 0, plain = 0; /* p[plain..i) is copied as it stands */
 	buf_add_byte(out, '"');
 	while (i < len) {
+		if (p[i] >= 0x20 && p[i] < 0x80 && p[i] != '"' && p[i] != '\\') {
+			i++;
+			continue;
+		}
 		uint32_t cp = 0;
 		int n = text_utf8_decode(p + i, len - i, &cp);
 		size_t used = n > 0 ? (size_t)n : n < 0 ? (size_t)-n : len - i;
