@@ -45,10 +45,13 @@ struct sqlite_conn {
 	sqlite3_stmt *look; /* of a reader: its first step takes the snapshot */
 };
 
+#define PARAMETERS_MAX 9
+
 struct sqlite_stmt {
 	struct store_stmt base;
 	sqlite3_stmt *st;
-	int bind_error; /* first SQLite code of a failed bind */
+	int bind_error;             /* first SQLite code of a failed bind */
+	int at[PARAMETERS_MAX + 1]; /* of $1, ...; 0: not looked up yet */
 };
 
 static struct sqlite_conn *conn_of(struct store_conn *c) { return (struct sqlite_conn *)c; }
@@ -280,42 +283,7 @@ static void sqlite_wait_ms(struct store_conn *base, unsigned ms)
 	sqlite3_busy_timeout(conn_of(base)->db, (int)ms);
 }
 
-/* ---- transactions ---- */
-
-/* BEGIN alone takes no snapshot: the first read does. */
-static int sqlite_begin(struct store_conn *base, bool write, struct err *e)
-{
-	struct sqlite_conn *c = conn_of(base);
-
-	TRY(sqlite_run(c, write ? "BEGIN IMMEDIATE" : "BEGIN", "begin", e));
-	if (write)
-		return 0;
-	int code = sqlite3_step(c->look);
-	sqlite3_reset(c->look);
-	if (code == SQLITE_ROW || code == SQLITE_DONE)
-		return 0;
-	return sqlite_failed(c, code, "begin", e);
-}
-
-static int sqlite_commit(struct store_conn *base, struct err *e)
-{
-	return sqlite_run(conn_of(base), "COMMIT", "commit", e);
-}
-
-static void sqlite_rollback(struct store_conn *base)
-{
-	sqlite3 *db = conn_of(base)->db;
-
-	if (!sqlite3_get_autocommit(db))
-		sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-}
-
-/* ---- statements ---- */
-
-static int sqlite_exec(struct store_conn *base, const char *sql, struct err *e)
-{
-	return sqlite_run(conn_of(base), sql, "execute", e);
-}
+/* ---- statements that are kept ---- */
 
 /* A statement of that text that was finished; the engine reads a text again only where the tables
  * have changed since. */
@@ -344,22 +312,19 @@ static void keep(struct sqlite_conn *c, struct sqlite_stmt *st)
 	c->kept[at] = st;
 }
 
-static int sqlite_prepare(struct store_conn *base, const char *sql, struct store_stmt **out,
-			  struct err *e)
+static int make_ready(struct sqlite_conn *c, const char *sql, struct sqlite_stmt **out,
+		      struct err *e)
 {
-	struct sqlite_conn *c = conn_of(base);
-	struct sqlite_stmt *st = take_kept(c, sql);
+	struct sqlite_stmt *st = *out = take_kept(c, sql);
 
-	if (st) {
-		*out = &st->base;
+	if (st)
 		return 0;
-	}
 	st = calloc(1, sizeof *st);
 	if (!st)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	int code = sqlite3_prepare_v3(c->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &st->st, NULL);
 	if (code == SQLITE_OK && st->st) {
-		*out = &st->base;
+		*out = st;
 		return 0;
 	}
 	free(st);
@@ -367,14 +332,75 @@ static int sqlite_prepare(struct store_conn *base, const char *sql, struct store
 				 : sqlite_failed(c, code, "prepare", e);
 }
 
-static int parameter(const struct sqlite_stmt *st, int i)
+/* As sqlite_run, of one statement that comes again and again. */
+static int run_again(struct sqlite_conn *c, const char *sql, const char *what, struct err *e)
 {
-	char name[16];
+	struct sqlite_stmt *st;
 
-	snprintf(name, sizeof name, "$%d", i);
-	int found = sqlite3_bind_parameter_index(st->st, name);
-	check(found > 0); /* the statement's text is ours */
-	return found;
+	TRY(make_ready(c, sql, &st, e));
+	int code = sqlite3_step(st->st);
+	int rc = code == SQLITE_DONE ? 0 : sqlite_failed(c, code, what, e);
+	sqlite3_reset(st->st);
+	keep(c, st);
+	return rc;
+}
+
+/* ---- transactions ---- */
+
+/* BEGIN alone takes no snapshot: the first read does. */
+static int sqlite_begin(struct store_conn *base, bool write, struct err *e)
+{
+	struct sqlite_conn *c = conn_of(base);
+
+	TRY(run_again(c, write ? "BEGIN IMMEDIATE" : "BEGIN", "begin", e));
+	if (write)
+		return 0;
+	int code = sqlite3_step(c->look);
+	sqlite3_reset(c->look);
+	if (code == SQLITE_ROW || code == SQLITE_DONE)
+		return 0;
+	return sqlite_failed(c, code, "begin", e);
+}
+
+static int sqlite_commit(struct store_conn *base, struct err *e)
+{
+	return run_again(conn_of(base), "COMMIT", "commit", e);
+}
+
+static void sqlite_rollback(struct store_conn *base)
+{
+	sqlite3 *db = conn_of(base)->db;
+
+	if (!sqlite3_get_autocommit(db))
+		sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+/* ---- statements ---- */
+
+static int sqlite_exec(struct store_conn *base, const char *sql, struct err *e)
+{
+	return sqlite_run(conn_of(base), sql, "execute", e);
+}
+
+static int sqlite_prepare(struct store_conn *base, const char *sql, struct store_stmt **out,
+			  struct err *e)
+{
+	struct sqlite_stmt *st;
+
+	TRY(make_ready(conn_of(base), sql, &st, e));
+	*out = &st->base;
+	return 0;
+}
+
+static int parameter(struct sqlite_stmt *st, int i)
+{
+	const char name[] = { '$', (char)('0' + i), 0 };
+
+	check(i > 0 && i <= PARAMETERS_MAX);
+	if (!st->at[i])
+		st->at[i] = sqlite3_bind_parameter_index(st->st, name);
+	check(st->at[i] > 0); /* the statement's text is ours */
+	return st->at[i];
 }
 
 static int bind_value(sqlite3_stmt *st, int at, const struct store_value *v)
