@@ -7,6 +7,15 @@
 
 #define CHUNK 1024 /* bytes between two steps of a long piece: bounds memory, changes no result */
 
+/* At the first match of a regex: many a text has none, and it is mapped memory. */
+static pcre2_jit_stack *get_stack(void *ctx)
+{
+	struct filter_stream *f = ctx;
+	if (!f->jit_stack)
+		f->jit_stack = pcre2_jit_stack_create(32 * 1024, 512 * 1024, NULL);
+	return f->jit_stack;
+}
+
 static int open_all(struct filter_stream *f, struct err *e)
 {
 	TRY(sha256_open(&f->seen_hash, e));
@@ -15,11 +24,10 @@ static int open_all(struct filter_stream *f, struct err *e)
 	filter_runs_open(f);
 	f->match_data = pcre2_match_data_create(2, NULL);
 	f->match_context = filter_regex_context();
-	f->jit_stack = pcre2_jit_stack_create(32 * 1024, 512 * 1024, NULL);
-	if (!f->json_out || !f->match_data || !f->match_context || !f->jit_stack ||
+	if (!f->json_out || !f->match_data || !f->match_context ||
 	    filter_feeds_open(f) < 0 || filter_windows_open(f) < 0)
 		return err_set(e, ERR_NOMEM, "out of memory for a filter stream");
-	pcre2_jit_stack_assign(f->match_context, NULL, f->jit_stack);
+	pcre2_jit_stack_assign(f->match_context, get_stack, f);
 	return 0;
 }
 
