@@ -35,54 +35,122 @@ int audit_log_entry_insert(struct store_tx *tx, const struct entry_row *row, str
 	return rc;
 }
 
+/* Whether the hook has rows for such an entry. */
+static bool is_hooked(const struct audit_log *log, const char *type)
+{
+	const struct audit_hook *h = &log->hook;
+
+	return h->apply && (!h->concerns || h->concerns(type));
+}
+
 static int run_hook(struct audit_log *log, struct store_tx *tx, uint64_t index,
 		    const struct buf *entry, struct err *e)
 {
 	json_t *parsed;
 
-	if (!log->hook.apply)
-		return 0;
 	TRY(json_read(&parsed, entry->bytes, entry->len, LIMIT_ENTRY_BYTES, LIMIT_JSON_DEPTH, e));
 	int rc = log->hook.apply(log->hook.ctx, tx, index, parsed, e);
 	json_decref(parsed);
 	return rc < 0 ? rc : 0;
 }
 
+/* What the record is at that place of the log: its ciphertext, its entry. Changes nothing. */
+static int make_entry(struct audit_log *log, struct pending *p, uint64_t index, struct buf *sealed,
+		      struct err *e)
+{
+	struct digest cipher;
+	int64_t now = env_now_us(log->env);
+
+	now = now > log->last_time_us ? now : log->last_time_us;
+	if (p->record.committed)
+		TRY(audit_vault_seal(log, index, p, sealed, &cipher, e));
+	TRY(audit_record_entry(&p->record, p->worker->id, p->record.from->n, now,
+			       p->record.committed ? &cipher : NULL, &p->entry, e));
+	p->receipt = (struct audit_receipt){ index, p->record.from->n,
+					     audit_tree_leaf(p->entry.bytes, p->entry.len) };
+	log->last_time_us = now;
+	return 0;
+}
+
+static int insert_entry(struct store_tx *tx, struct pending *p, struct err *e)
+{
+	struct entry_row row = { .index = p->receipt.index,
+				 .leaf = p->receipt.leaf,
+				 .type = p->record.from->type,
+				 .worker = p->worker->id,
+				 .n = p->receipt.n,
+				 .bytes = p->entry.bytes,
+				 .len = p->entry.len };
+
+	return audit_log_entry_insert(tx, &row, e);
+}
+
 static int insert_parts(struct audit_log *log, struct store_tx *tx, struct pending *p,
 			uint64_t index, struct err *e)
 {
-	const char *worker = p->worker->id;
-	struct digest cipher;
-	bool sealed;
-	int64_t now = env_now_us(log->env);
+	struct buf sealed = { 0 };
+	const char *type = p->record.from->type;
+	int rc = 0;
 
 	if (p->erase)
 		TRY(audit_vault_erase_rows(tx, p, e));
-	sealed = p->record.committed;
-	if (sealed)
-		TRY(audit_vault_put(log, tx, index, p, &cipher, e));
-	now = now > log->last_time_us ? now : log->last_time_us;
-	TRY(audit_record_entry(&p->record, worker, p->record.from->n, now, sealed ? &cipher : NULL,
-			       &p->entry, e));
-	p->receipt = (struct audit_receipt){ index, p->record.from->n,
-					     audit_tree_leaf(p->entry.bytes, p->entry.len) };
-	struct entry_row row = { index,        p->receipt.leaf, p->record.from->type, worker,
-				 p->receipt.n, p->entry.bytes,  p->entry.len };
-	TRY(audit_log_entry_insert(tx, &row, e));
-	TRY(audit_workers_apply(tx, index, row.type, worker, p->record.from->body, e));
-	TRY(run_hook(log, tx, index, &p->entry, e));
-	log->last_time_us = now;
-	return 0;
+	TRY_OUT(make_entry(log, p, index, &sealed, e));
+	TRY_OUT(insert_entry(tx, p, e));
+	if (p->record.committed)
+		TRY_OUT(audit_vault_put(tx, index, p->key->id, &sealed, e));
+	TRY_OUT(audit_workers_apply(tx, index, type, p->worker->id, p->record.from->body, e));
+	if (is_hooked(log, type))
+		rc = run_hook(log, tx, index, &p->entry, e);
+out:
+	buf_free(&sealed);
+	return rc;
+}
+
+/* A record whose one part that can be refused comes first has nothing to be undone: with a
+ * savepoint SQLite would copy each page that it changes. Any other failure is the batch's. */
+static int insert_plain(struct audit_log *log, struct store_tx *tx, struct pending *p,
+			uint64_t index, struct err *e)
+{
+	struct buf sealed = { 0 };
+	int rc = 0;
+
+	p->rc = make_entry(log, p, index, &sealed, &p->err);
+	if (p->rc < 0)
+		goto out;
+	rc = insert_entry(tx, p, e);
+	if (rc == ERR_CONFLICT) {
+		p->rc = err_set(&p->err, rc, "%s", e->text);
+		rc = 0;
+		goto out;
+	}
+	if (rc == 0)
+		rc = audit_vault_put(tx, index, p->key->id, &sealed, e);
+out:
+	buf_free(&sealed);
+	return rc;
+}
+
+static int run_once(struct store_tx *tx, const char *sql, struct err *e)
+{
+	struct store_stmt *st;
+
+	TRY(store_prepare(tx, sql, &st, e));
+	return store_run(st, e);
 }
 
 static int insert_one(struct audit_log *log, struct store_tx *tx, struct pending *p, uint64_t index,
 		      struct err *e)
 {
-	TRY(store_exec(tx, "SAVEPOINT record", e));
+	if (p->record.committed && !p->erase && !is_hooked(log, p->record.from->type))
+		return insert_plain(log, tx, p, index, e);
+	int64_t time_us = log->last_time_us;
+	TRY(run_once(tx, "SAVEPOINT record", e));
 	p->rc = insert_parts(log, tx, p, index, &p->err);
-	if (p->rc < 0)
-		TRY(store_exec(tx, "ROLLBACK TO SAVEPOINT record", e));
-	return store_exec(tx, "RELEASE SAVEPOINT record", e);
+	if (p->rc < 0) {
+		log->last_time_us = time_us;
+		TRY(run_once(tx, "ROLLBACK TO SAVEPOINT record", e));
+	}
+	return run_once(tx, "RELEASE SAVEPOINT record", e);
 }
 
 /* ---- one batch ---- */
@@ -160,6 +228,14 @@ static void note_numbers(struct audit_log *log, struct pending *const *batch, si
 	pthread_mutex_unlock(&log->lock);
 }
 
+static bool is_whole(struct pending *const *batch, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (batch[i]->rc < 0)
+			return false;
+	return true;
+}
+
 static int commit_batch(struct audit_log *log, struct pending *const *batch, size_t count,
 			struct err *e)
 {
@@ -179,6 +255,8 @@ static int commit_batch(struct audit_log *log, struct pending *const *batch, siz
 		return rc;
 	}
 	log->merkle = merkle;
+	if (log->batch_keys)
+		log->fresh_used = is_whole(batch, count);
 	note_numbers(log, batch, count);
 	env_step(log->env, "audit.committed");
 	return 0;
@@ -206,6 +284,24 @@ static int publish_batch(struct audit_log *log, struct pending *const *batch, si
 	return audit_log_publish(log, e);
 }
 
+/* Of records whose client waits for it. Where it cannot be made now it is made from the files. */
+static void prove(struct audit_log *log, struct pending *const *batch, size_t count)
+{
+	struct edge_nodes nodes;
+	struct tree_reader reader = audit_edge_nodes_reader(&nodes, log->edge, log->dir);
+	struct err ignored;
+
+	for (size_t i = 0; i < count; i++) {
+		struct pending *p = batch[i];
+		struct buf *proof = p->proven ? &p->proven->proof : NULL;
+		if (p->rc == 0 && proof &&
+		    audit_proof_make(&reader, p->receipt.index, log->edge->size, &log->checkpoint,
+				     NULL, proof, &ignored) < 0)
+			buf_free(proof);
+	}
+	audit_edge_nodes_close(&nodes);
+}
+
 static int make_durable(struct audit_log *log, struct pending *const *batch, size_t count,
 			bool *fatal, struct err *e)
 {
@@ -223,6 +319,8 @@ static int make_durable(struct audit_log *log, struct pending *const *batch, siz
 	*fatal = rc < 0 || destroyed < 0;
 	if (rc == 0 && destroyed < 0)
 		batch[0]->rc = destroyed;
+	if (rc == 0)
+		prove(log, batch, count);
 	return rc;
 }
 
@@ -423,14 +521,18 @@ int audit_log_append_pending(struct audit_log *log, struct pending *p, struct er
 			return_number(log, w, r, ours[given]);
 	}
 	audit_record_free(&p->record);
+	if (rc == 0 && p->proven) {
+		p->proven->entry = p->entry;
+		p->entry = (struct buf){ 0 };
+	}
 	buf_free(&p->entry);
 	return rc;
 }
 
 int audit_worker_append(struct audit_log *log, struct log_worker *w, const struct audit_record *r,
-			struct audit_receipt *out, struct err *e)
+			struct audit_receipt *out, struct audit_proven *proven, struct err *e)
 {
-	struct pending p = { .worker = w };
+	struct pending p = { .worker = w, .proven = proven };
 	int rc;
 
 	if (log->read_only)
@@ -449,8 +551,22 @@ int audit_log_append(struct audit_log *log, const struct audit_record *r, struct
 		     struct err *e)
 {
 	if (!log->guest)
-		return audit_worker_append(log, &log->self, r, out, e);
+		return audit_worker_append(log, &log->self, r, out, NULL, e);
 	TRY(audit_guest_append(log->guest, r, out, e));
 	audit_log_outdated(log);
+	return 0;
+}
+
+int audit_log_append_proven(struct audit_log *log, const struct audit_record *r,
+			    struct audit_receipt *out, struct audit_proven *proven, struct err *e)
+{
+	if (!log->guest)
+		TRY(audit_worker_append(log, &log->self, r, out, proven, e));
+	else
+		TRY(audit_log_append(log, r, out, e));
+	if (!proven->entry.len)
+		TRY(audit_log_entry(log, out->index, &proven->entry, e));
+	if (!proven->proof.len)
+		TRY(audit_log_proof(log, out->index, NULL, 0, &proven->proof, e));
 	return 0;
 }

@@ -61,10 +61,10 @@ struct audit_receipt {
 struct audit_hook {
 	int (*apply)(void *ctx, struct store_tx *tx, uint64_t index, const json_t *entry,
 		     struct err *e);
-	/* Runs when the log's own tables are made or brought up, in the same transaction; or NULL.
-	 */
+	/* Runs when the log's tables are made or brought up, in their transaction; or NULL. */
 	int (*schema)(struct store_tx *tx, struct err *e);
 	void *ctx;
+	bool (*concerns)(const char *type); /* false: apply does nothing; NULL: it may for any */
 };
 
 /* ---- the log ---- */

@@ -69,7 +69,7 @@ static int append_for(struct guest *g, const struct audit_record *r, struct audi
 			       (unsigned long long)r->n);
 	if (strcmp(r->type, "genesis") == 0 || strcmp(r->type, "lost") == 0)
 		return err_set(e, ERR_INPUT, "a %s record is the log's own", r->type);
-	return audit_worker_append(log, &g->worker, r, out, e);
+	return audit_worker_append(log, &g->worker, r, out, NULL, e);
 }
 
 static int carry_out(struct guest *g, const struct door_request *q, struct door_reply *reply,

@@ -1,4 +1,4 @@
-/* From entries to tiles: only the 256 newest hashes of each level are in memory. */
+/* From entries to tiles: only the 512 newest hashes of each level are in memory. */
 #include "audit/edge.h"
 
 #include "base/check.h"
@@ -6,13 +6,19 @@
 
 #include <string.h>
 
-static struct digest fold_full(const struct digest hash[TILE_FULL])
+/* Where the root over 2^height hashes of a tile stands, the i-th of its kind. */
+static size_t place_of(int height, size_t i)
 {
-	struct tree_range r = { .count = 0 };
+	return 2 * TILE_FULL - (2 * TILE_FULL >> height) + i;
+}
 
-	for (size_t i = 0; i < TILE_FULL; i++)
-		audit_tree_range_add(&r, 0, &hash[i]);
-	return audit_tree_range_root(&r);
+void audit_edge_put(struct edge_tile *t, size_t i, const struct digest *hash)
+{
+	t->hash[i] = *hash;
+	for (int height = 1; i & 1; height++, i >>= 1) {
+		const struct digest *left = &t->hash[place_of(height - 1, i - 1)];
+		t->hash[place_of(height, i >> 1)] = audit_tree_node(left, left + 1);
+	}
 }
 
 static int write_file(struct edge *edge, const char *dir, const struct tile *t, const void *bytes,
@@ -36,7 +42,7 @@ static int write_bundle(struct edge *edge, const char *dir, const struct env *en
 static int write_tile(struct edge *edge, const char *dir, const struct env *env,
 		      const struct tile *t, struct err *e)
 {
-	TRY(write_file(edge, dir, t, edge->hash[t->level], t->width * 32, e));
+	TRY(write_file(edge, dir, t, edge->tile[t->level].hash, t->width * 32, e));
 	env_step(env, "audit.tile");
 	return 0;
 }
@@ -57,12 +63,14 @@ int audit_edge_add(struct edge *edge, const char *dir, const struct env *env, co
 		buf_clear(&edge->bundle);
 	}
 	for (int level = 0; level < TILE_LEVELS; level++) {
-		edge->hash[level][n % TILE_FULL] = up;
+		audit_edge_put(&edge->tile[level], n % TILE_FULL, &up);
 		if (n % TILE_FULL != TILE_FULL - 1)
 			break;
 		struct tile t = { level, n / TILE_FULL, TILE_FULL };
 		TRY(write_tile(edge, dir, env, &t, e));
-		up = fold_full(edge->hash[level]);
+		edge->before[level] = edge->tile[level];
+		edge->knows_before[level] = true;
+		up = edge->tile[level].hash[place_of(8, 0)];
 		n /= TILE_FULL;
 	}
 	return 0;
@@ -95,8 +103,11 @@ static int load_level(struct edge *edge, const char *dir, int level, uint64_t si
 	if (hashes % TILE_FULL == 0)
 		return 0;
 	int rc = audit_tile_read(dir, &t, &bytes, e);
-	if (rc == 0)
-		memcpy(edge->hash[level], bytes.bytes, hashes % TILE_FULL * 32);
+	for (size_t i = 0; rc == 0 && i < hashes % TILE_FULL; i++) {
+		struct digest d;
+		memcpy(d.bytes, bytes.bytes + 32 * i, 32);
+		audit_edge_put(&edge->tile[level], i, &d);
+	}
 	buf_free(&bytes);
 	return rc;
 }
@@ -110,13 +121,54 @@ int audit_edge_load(struct edge *edge, const char *dir, uint64_t at, uint64_t si
 	return 0;
 }
 
+/* ---- its nodes ---- */
+
+static const struct digest *node_in_memory(const struct edge *edge, int height, uint64_t index)
+{
+	int level = height / 8, inner = height % 8;
+	uint64_t n = index << inner >> 8, now = edge->size >> 8 * level >> 8;
+	size_t at = place_of(inner, index & ((TILE_FULL >> inner) - 1));
+
+	if (n == now)
+		return &edge->tile[level].hash[at];
+	if (n + 1 == now && edge->knows_before[level])
+		return &edge->before[level].hash[at];
+	return NULL;
+}
+
+static int node(void *ctx, int height, uint64_t index, struct digest *out, struct err *e)
+{
+	struct edge_nodes *n = ctx;
+	const struct digest *known = node_in_memory(n->edge, height, index);
+	struct tree_reader files = audit_tile_nodes_reader(&n->files);
+
+	if (!known)
+		return files.node(files.ctx, height, index, out, e);
+	*out = *known;
+	return 0;
+}
+
+struct tree_reader audit_edge_nodes_reader(struct edge_nodes *n, const struct edge *edge,
+					   const char *dir)
+{
+	*n = (struct edge_nodes){ edge, { .dir = dir, .size = edge->size } };
+	return (struct tree_reader){ node, n };
+}
+
+void audit_edge_nodes_close(struct edge_nodes *n) { audit_tile_nodes_close(&n->files); }
+
+/* One subtree for each set bit of the size, the largest first. */
 static struct tree_range edge_range(const struct edge *edge)
 {
 	struct tree_range r = { .count = 0 };
+	uint64_t at = 0;
 
-	for (int level = TILE_LEVELS - 1; level >= 0; level--)
-		for (unsigned i = 0; i < (edge->size >> 8 * level) % TILE_FULL; i++)
-			audit_tree_range_add(&r, 8 * level, &edge->hash[level][i]);
+	for (int height = 63; height >= 0; height--) {
+		if (!(edge->size >> height & 1))
+			continue;
+		audit_tree_range_add(&r, height, node_in_memory(edge, height, at >> height));
+		at += (uint64_t)1 << height;
+	}
 	return r;
 }
 
@@ -127,7 +179,6 @@ struct digest audit_edge_root(const struct edge *edge)
 	return audit_tree_range_root(&r);
 }
 
-/* Both hold one subtree for each set bit of the size, the largest first. */
 struct merkle audit_edge_merkle(const struct edge *edge)
 {
 	struct tree_range r = edge_range(edge);

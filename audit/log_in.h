@@ -7,6 +7,7 @@
 #include "audit/edge.h"
 #include "audit/measures.h"
 #include "audit/note.h"
+#include "audit/proven.h"
 #include "audit/record.h"
 #include "base/limits.h"
 
@@ -64,6 +65,7 @@ struct pending {
 	struct pending *with;      /* shares its batch and its fate, and is not queued; or NULL */
 	struct vault_key *key;     /* while its batch is committed, or NULL */
 	struct buf entry;
+	struct audit_proven *proven; /* out: the entry; the proof, where it could be made; or NULL */
 	struct audit_receipt receipt;
 	struct err err;
 	int rc;
@@ -112,6 +114,9 @@ struct audit_log {
 	struct edge *edge;
 	struct merkle merkle;
 	struct vault_key *batch_keys; /* guarded memory, while a batch is committed */
+	bool fresh_used;              /* each key of fresh_key has its row */
+	uint8_t key_prefix[8];        /* of keys that are a record's own; then their number: */
+	uint64_t key_count;
 	int64_t last_time_us;
 };
 
@@ -121,7 +126,8 @@ void audit_log_wake(struct audit_log *log);
 int audit_log_append_pending(struct audit_log *log, struct pending *p, struct err *e) MUST_USE;
 /* audit_log_append for any worker. */
 int audit_worker_append(struct audit_log *log, struct log_worker *w, const struct audit_record *r,
-			struct audit_receipt *out, struct err *e) MUST_USE;
+			struct audit_receipt *out, struct audit_proven *proven,
+			struct err *e) MUST_USE; /* proven: or NULL */
 /* workers.c: audit_log_reserve and audit_log_stop for any worker. */
 int audit_worker_reserve(struct audit_log *log, struct log_worker *w, uint64_t *n,
 			 struct err *e) MUST_USE;
@@ -209,6 +215,15 @@ int audit_clock_check(const struct audit_log *log, struct err *e) MUST_USE;
 int audit_clock_open(struct audit_log *log, struct err *e) MUST_USE;
 int audit_clock_write(struct audit_log *log, struct store_tx *tx, struct err *e) MUST_USE;
 
+/* proof.c: the .tlog-proof of an entry in a tree of that size, signed by note; extra: or NULL. */
+struct audit_extra {
+	const void *bytes;
+	size_t len;
+};
+int audit_proof_make(const struct tree_reader *nodes, uint64_t index, uint64_t size,
+		     const struct buf *note, const struct audit_extra *extra, struct buf *out,
+		     struct err *e) MUST_USE;
+
 /* append.c: one row of log_entry, inside a transaction. */
 struct entry_row {
 	uint64_t index;
@@ -241,17 +256,21 @@ uint64_t audit_numbers_whole(const struct numbers *s); /* all below it are in */
 void audit_numbers_free(struct numbers *s);
 
 /* vault.c */
+#define VAULT_KEY_ROOM 300
 struct vault_key {
-	char id[300];
+	char id[VAULT_KEY_ROOM];
 	uint8_t key[32];
 };
 /* Keys for all sealed records of a batch, made where needed, durable in keys.db. The leader's. */
 int audit_vault_keys_get(struct audit_log *log, struct pending *const *batch, size_t count,
 			 struct err *e) MUST_USE;
 void audit_vault_keys_drop(struct audit_log *log, struct pending *const *batch, size_t count);
-/* Seal a record for that index: the vault row, and its digest. Inside the transaction. */
-int audit_vault_put(struct audit_log *log, struct store_tx *tx, uint64_t index,
-		    const struct pending *p, struct digest *cipher, struct err *e) MUST_USE;
+/* Seal a record for that index: its ciphertext, appended to out, and the digest of that. */
+int audit_vault_seal(const struct audit_log *log, uint64_t index, const struct pending *p,
+		     struct buf *out, struct digest *cipher, struct err *e) MUST_USE;
+/* The vault row, inside the transaction. */
+int audit_vault_put(struct store_tx *tx, uint64_t index, const char *key_id,
+		    const struct buf *cipher, struct err *e) MUST_USE;
 /* erase.c: remove rows inside the transaction, and fill in the body of the erasure. */
 int audit_vault_erase_rows(struct store_tx *tx, struct pending *p, struct err *e) MUST_USE;
 /* A person's name for clear entries: "handle:" and 32 hex digits. */

@@ -18,15 +18,39 @@ static const char magic[] = "c2sp.org/tlog-proof@v1";
 
 /* ---- making ---- */
 
+int audit_proof_make(const struct tree_reader *nodes, uint64_t index, uint64_t size,
+		     const struct buf *note, const struct audit_extra *extra, struct buf *out,
+		     struct err *e)
+{
+	struct digest path[TREE_PATH_MAX];
+	size_t count;
+
+	TRY(audit_tree_inclusion_path(nodes, index, size, path, &count, e));
+	buf_add_text(out, magic);
+	buf_add_byte(out, '\n');
+	if (extra) {
+		buf_add_text(out, "extra ");
+		text_base64(out, extra->bytes, extra->len);
+		buf_add_byte(out, '\n');
+	}
+	buf_printf(out, "index %llu\n", (unsigned long long)index);
+	for (size_t i = 0; i < count; i++) {
+		text_base64(out, path[i].bytes, 32);
+		buf_add_byte(out, '\n');
+	}
+	buf_add_byte(out, '\n');
+	buf_add(out, note->bytes, note->len);
+	return buf_done(out, e);
+}
+
 int audit_log_proof(struct audit_log *log, uint64_t index, const void *extra, size_t extra_len,
 		    struct buf *out, struct err *e)
 {
-	struct digest path[TREE_PATH_MAX];
+	const struct audit_extra beside = { extra, extra_len };
 	struct tile_nodes nodes = { .dir = log->dir };
 	struct tree_reader reader = audit_tile_nodes_reader(&nodes);
 	struct buf note = { 0 };
 	struct err why = { 0 };
-	size_t count;
 	int rc = audit_log_catch_up(log, &why);
 
 	pthread_mutex_lock(&log->lock);
@@ -34,32 +58,15 @@ int audit_log_proof(struct audit_log *log, uint64_t index, const void *extra, si
 	buf_add(&note, log->checkpoint.bytes, log->checkpoint.len);
 	pthread_mutex_unlock(&log->lock);
 	if (index < nodes.size)
-		rc = 0;
+		rc = buf_done(&note, e);
 	else if (rc < 0)
 		err_set(e, rc, "%s", why.text);
 	else
 		rc = err_set(e, ERR_NOTFOUND, "the log has no entry %llu",
 			     (unsigned long long)index);
 	if (rc == 0)
-		rc = audit_tree_inclusion_path(&reader, index, nodes.size, path, &count, e);
-	if (rc == 0) {
-		buf_printf(out, "%s\n", magic);
-		if (extra) {
-			buf_add_text(out, "extra ");
-			text_base64(out, extra, extra_len);
-			buf_add_byte(out, '\n');
-		}
-		buf_printf(out, "index %llu\n", (unsigned long long)index);
-		for (size_t i = 0; i < count; i++) {
-			text_base64(out, path[i].bytes, 32);
-			buf_add_byte(out, '\n');
-		}
-		buf_add_byte(out, '\n');
-		buf_add(out, note.bytes, note.len);
-		rc = buf_done(&note, e);
-		if (rc == 0)
-			rc = buf_done(out, e);
-	}
+		rc = audit_proof_make(&reader, index, nodes.size, &note, extra ? &beside : NULL,
+				      out, e);
 	buf_free(&note);
 	audit_tile_nodes_close(&nodes);
 	return rc;

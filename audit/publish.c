@@ -50,18 +50,19 @@ int audit_log_contains(struct audit_log *log, uint64_t size, const struct digest
 {
 	struct digest path[TREE_PATH_MAX], now = audit_edge_root(log->edge);
 	size_t count;
-	struct tile_nodes nodes = { .dir = log->dir, .size = log->edge->size };
-	struct tree_reader reader = audit_tile_nodes_reader(&nodes);
+	uint64_t newer = log->edge->size;
+	struct edge_nodes nodes;
+	struct tree_reader reader = audit_edge_nodes_reader(&nodes, log->edge, log->dir);
 	int rc;
 
 	if (size == 0)
 		return 0;
-	rc = audit_tree_consistency_path(&reader, size, nodes.size, path, &count, e);
-	if (rc == 0 && audit_consistency_check(size, nodes.size, root, &now, path, count) < 0)
+	rc = audit_tree_consistency_path(&reader, size, newer, path, &count, e);
+	if (rc == 0 && audit_consistency_check(size, newer, root, &now, path, count) < 0)
 		rc = err_set(e, ERR_VERIFY,
 			     "the log is not a continuation of the checkpoint signed at size %llu",
 			     (unsigned long long)size);
-	audit_tile_nodes_close(&nodes);
+	audit_edge_nodes_close(&nodes);
 	return rc;
 }
 

@@ -28,23 +28,20 @@
 static int commit_text(const uint8_t salt[32], const char *name, const void *text, size_t len,
 		       struct digest *out, struct err *e)
 {
-	struct buf b = { 0 };
 	size_t name_len = strlen(name);
-	int rc;
+	const uint8_t tag = 0x02,
+		      lengths[] = { (uint8_t)(name_len >> 8), (uint8_t)name_len,
+				    (uint8_t)(len >> 24),     (uint8_t)(len >> 16),
+				    (uint8_t)(len >> 8),      (uint8_t)len };
 
 	if (name_len > UINT16_MAX)
 		return err_set(e, ERR_INPUT, "field name too long");
-	buf_add_byte(&b, 0x02);
-	buf_add(&b, salt, 32);
-	buf_add_u16be(&b, (uint16_t)name_len);
-	buf_add(&b, name, name_len);
-	buf_add_u32be(&b, (uint32_t)len);
-	buf_add(&b, text, len);
-	rc = buf_done(&b, e);
-	if (rc == 0)
-		*out = digest_of(b.bytes, b.len);
-	buf_wipe(&b);
-	return rc;
+	const struct digest_part part[] = {
+		{ &tag, 1 },        { salt, 32 }, { lengths, 2 }, { name, name_len },
+		{ lengths + 2, 4 }, { text, len }
+	};
+	*out = digest_parts(part, sizeof part / sizeof *part);
+	return 0;
 }
 
 static int commitment(const uint8_t salt[32], const char *name, const json_t *value,
@@ -86,7 +83,9 @@ static int add_field(const struct audit_field *f, const uint8_t salt[32], struct
 	text_hex(salt, 32, hex);
 	buf_add_text(plain, "{\"name\":");
 	text_json_string(plain, f->name, strlen(f->name));
-	buf_printf(plain, ",\"salt\":\"%s\",\"value\":", hex);
+	buf_add_text(plain, ",\"salt\":\"");
+	buf_add(plain, hex, 64);
+	buf_add_text(plain, "\",\"value\":");
 	explicit_bzero(hex, sizeof hex);
 	size_t at = plain->len;
 	int rc = add_value(f->value, plain, e);

@@ -56,14 +56,27 @@ static int key_delete(struct store_tx *tx, const char *id, struct err *e)
 	return store_run(st, e);
 }
 
+/* Of a record's own key. They ascend in each opening of the log, so that the keys of a batch lie on
+ * one page of the table, and not each on one of its own. */
+static void own_id(struct audit_log *log, char id[VAULT_KEY_ROOM])
+{
+	uint8_t own[16];
+
+	if (log->key_count == 0)
+		env_random(log->env, log->key_prefix, sizeof(log->key_prefix));
+	memcpy(own, log->key_prefix, sizeof(log->key_prefix));
+	for (int i = 0; i < 8; i++)
+		own[8 + i] = (uint8_t)(log->key_count >> (56 - 8 * i));
+	log->key_count++;
+	memcpy(id, "r:", 3);
+	text_hex(own, sizeof(own), id + 2);
+}
+
 static int key_for(struct audit_log *log, struct store_tx *tx, const char *subject,
 		   struct vault_key *k, struct err *e)
 {
 	if (!subject) {
-		uint8_t own[16];
-		env_random(log->env, own, sizeof(own));
-		memcpy(k->id, "r:", 3);
-		text_hex(own, sizeof(own), k->id + 2);
+		own_id(log, k->id);
 		return key_create_fresh(log, tx, k, e);
 	}
 	if ((size_t)snprintf(k->id, sizeof(k->id), "s:%s", subject) >= sizeof(k->id))
@@ -136,6 +149,14 @@ out:
 	return rc;
 }
 
+static int forget_fresh(struct store_tx *tx, struct err *e)
+{
+	struct store_stmt *st;
+
+	TRY(store_prepare(tx, "DELETE FROM fresh_key", &st, e));
+	return store_run(st, e);
+}
+
 /* Keys made for the batch before: its rows are committed, or nothing was sealed with them. */
 static int settle_fresh(struct audit_log *log, struct store_tx *tx, struct err *e)
 {
@@ -143,10 +164,12 @@ static int settle_fresh(struct audit_log *log, struct store_tx *tx, struct err *
 	bool removed;
 	int rc;
 
+	if (log->fresh_used)
+		return forget_fresh(tx, e);
 	TRY(audit_key_ids(tx, "SELECT id FROM fresh_key", &ids, e));
 	TRY_OUT(remove_unused(log, tx, ids, &removed, e));
 	if (json_array_size(ids) > 0)
-		rc = store_exec(tx, "DELETE FROM fresh_key", e);
+		rc = forget_fresh(tx, e);
 out:
 	json_decref(ids);
 	return rc;
@@ -169,6 +192,7 @@ int audit_vault_keys_get(struct audit_log *log, struct pending *const *batch, si
 		return err_set(e, ERR_NOMEM, "out of guarded memory");
 	TRY(store_write(log->keys, &tx, e));
 	TRY_OUT(settle_fresh(log, tx, e));
+	log->fresh_used = false;
 	for (size_t i = 0, next = 0; i < count; i++) {
 		struct pending *p = batch[i];
 		if (!p->record.committed)
@@ -195,8 +219,8 @@ void audit_vault_keys_drop(struct audit_log *log, struct pending *const *batch, 
 
 /* ---- rows ---- */
 
-static int insert_row(struct store_tx *tx, uint64_t index, const char *key_id,
-		      const struct buf *cipher, struct err *e)
+int audit_vault_put(struct store_tx *tx, uint64_t index, const char *key_id,
+		    const struct buf *cipher, struct err *e)
 {
 	struct store_stmt *st;
 
@@ -207,21 +231,19 @@ static int insert_row(struct store_tx *tx, uint64_t index, const char *key_id,
 	return store_run(st, e);
 }
 
-int audit_vault_put(struct audit_log *log, struct store_tx *tx, uint64_t index,
-		    const struct pending *p, struct digest *cipher, struct err *e)
+int audit_vault_seal(const struct audit_log *log, uint64_t index, const struct pending *p,
+		     struct buf *out, struct digest *cipher, struct err *e)
 {
 	const struct buf *plain = &p->record.plain;
-	struct buf ad = { 0 }, sealed = { 0 };
-	int rc;
+	struct buf ad = { 0 };
+	int rc = record_ad(log, index, p->record.from->type, &ad, e);
 
-	TRY_OUT(record_ad(log, index, p->record.from->type, &ad, e));
-	TRY_OUT(audit_seal(log->env, p->key->key, ad.bytes, ad.len, plain->bytes, plain->len,
-			   &sealed, e));
-	*cipher = digest_of(sealed.bytes, sealed.len);
-	rc = insert_row(tx, index, p->key->id, &sealed, e);
-out:
+	if (rc == 0)
+		rc = audit_seal(log->env, p->key->key, ad.bytes, ad.len, plain->bytes, plain->len,
+				out, e);
+	if (rc == 0)
+		*cipher = digest_of(out->bytes, out->len);
 	buf_free(&ad);
-	buf_free(&sealed);
 	return rc;
 }
 

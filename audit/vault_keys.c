@@ -2,7 +2,8 @@
  *
  *   keys.db           subject_key(id, kek, wrapped)
  *                     wrapped = nonce[24] || XChaCha20-Poly1305(kek, key, ad = id)
- *                     id      = "s:" || subject, or "r:" || 32 random hex digits: a record's own
+ *                     id      = "s:" || subject, or "r:" || 32 hex digits, of which the first 16
+ *                               are random at each opening and the others count: a record's own
  *                               key; "h:handles": of the handles of persons in clear entries
  *                     kek     = 16 hex digits of the Ed25519 key id of the vault's identity; empty
  *                               in what older versions wrapped

@@ -456,7 +456,7 @@ int audit_worker_stop(struct audit_log *log, struct log_worker *w, struct audit_
 					      (json_int_t)reserved - 1));
 	rc = json_ok(r.body, e);
 	if (rc == 0)
-		rc = audit_worker_append(log, w, &r, out, e);
+		rc = audit_worker_append(log, w, &r, out, NULL, e);
 	json_decref(r.body);
 	return rc;
 }

@@ -6,8 +6,8 @@
 #include <string.h>
 
 /* Allocations come from the first chunk of the list; each is four times the one before it, up to
- * CHUNK_BYTES, for many an arena holds a few hundred bytes. A large one gets a chunk of its own, put
- * second, so that what is left in the first is not lost. */
+ * CHUNK_BYTES, for many an arena holds a few hundred bytes. A large one gets a chunk of its own,
+ * put second, so that what is left in the first is not lost. */
 struct arena_chunk {
 	struct arena_chunk *next;
 	size_t used, room;

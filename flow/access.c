@@ -21,6 +21,11 @@ int flow_access_apply(void *ctx, struct store_tx *tx, uint64_t index, const json
 	return registry_apply(f->registry, tx, index, entry, e);
 }
 
+bool flow_access_concerns(const char *type)
+{
+	return strcmp(type, "access") == 0 || registry_concerns(type);
+}
+
 int flow_access_schema(struct store_tx *tx, struct err *e)
 {
 	TRY(registry_schema(tx, e));

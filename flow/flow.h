@@ -118,6 +118,9 @@ struct audit_record;
 struct audit_receipt;
 int flow_append(struct flow *f, struct audit_record *r, bool reserved, struct audit_receipt *out,
 		struct err *e) MUST_USE;
+/* The same with a reserved number; and its receipt as flow_audit_proof_line gives it, appended. */
+int flow_append_line(struct flow *f, const struct audit_record *r, struct audit_receipt *out,
+		     struct buf *line, struct err *e) MUST_USE;
 int flow_start(struct flow *f, struct err *e) MUST_USE; /* the start record, if not yet written */
 
 /* A model as a source whose every byte is checked as it is read, when it is signed by `key` (NULL:

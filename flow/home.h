@@ -69,6 +69,7 @@ int flow_identity(struct flow *f, const char *name, struct signing_identity **ou
 int flow_access_apply(void *ctx, struct store_tx *tx, uint64_t index, const json_t *entry,
 		      struct err *e) MUST_USE;
 int flow_access_schema(struct store_tx *tx, struct err *e) MUST_USE;
+bool flow_access_concerns(const char *type);
 
 /* ---- trust.c ---- */
 

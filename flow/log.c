@@ -1,4 +1,5 @@
 /* The log's verbs: verify, list, show, prove, check offline, erase. */
+#include "audit/proven.h"
 #include "audit/subject.h"
 #include "audit/whole.h"
 #include "base/file.h"
@@ -198,19 +199,43 @@ int flow_audit_proof(struct flow *f, uint64_t index, bool disclose, const char *
 	return rc;
 }
 
+static int add_line(const struct audit_proven *p, struct buf *out, struct err *e)
+{
+	text_base64(out, p->entry.bytes, p->entry.len);
+	buf_add_byte(out, '.');
+	text_base64(out, p->proof.bytes, p->proof.len);
+	return buf_done(out, e);
+}
+
+static void free_proven(struct audit_proven *p)
+{
+	buf_free(&p->entry);
+	buf_free(&p->proof);
+}
+
 int flow_audit_proof_line(struct flow *f, uint64_t index, struct buf *out, struct err *e)
 {
-	struct buf entry = { 0 }, proof = { 0 };
-	int rc;
-	TRY_OUT(audit_log_entry(f->log, index, &entry, e));
-	TRY_OUT(audit_log_proof(f->log, index, NULL, 0, &proof, e));
-	text_base64(out, entry.bytes, entry.len);
-	buf_add_byte(out, '.');
-	text_base64(out, proof.bytes, proof.len);
-	rc = buf_done(out, e);
-out:
-	buf_free(&entry);
-	buf_free(&proof);
+	struct audit_proven p = { 0 };
+	int rc = audit_log_entry(f->log, index, &p.entry, e);
+	if (rc == 0)
+		rc = audit_log_proof(f->log, index, NULL, 0, &p.proof, e);
+	if (rc == 0)
+		rc = add_line(&p, out, e);
+	free_proven(&p);
+	return rc;
+}
+
+int flow_append_line(struct flow *f, const struct audit_record *r, struct audit_receipt *out,
+		     struct buf *line, struct err *e)
+{
+	struct audit_proven p = { 0 };
+	if (f->read_only)
+		return err_set(e, ERR_CONFLICT, "the state folder is open for reading only");
+	TRY(flow_start(f, e));
+	int rc = audit_log_append_proven(f->log, r, out, &p, e);
+	if (rc == 0)
+		rc = add_line(&p, line, e);
+	free_proven(&p);
 	return rc;
 }
 

@@ -259,26 +259,34 @@ static int apply_event(struct store_tx *tx, uint64_t index, const json_t *body, 
 	return strcmp(event, "alias") == 0 ? apply_alias(tx, index, body, e) : 0;
 }
 
+static const struct applied {
+	const char *type;
+	int (*apply)(struct store_tx *tx, uint64_t index, const json_t *body, struct err *e);
+} applied[] = { { "release", apply_release },
+		{ "fork", apply_fork },
+		{ "registry", apply_event } };
+
+static const struct applied *find_applied(const char *type)
+{
+	for (size_t i = 0; i < sizeof applied / sizeof *applied; i++)
+		if (strcmp(applied[i].type, type) == 0)
+			return &applied[i];
+	return NULL;
+}
+
+bool registry_concerns(const char *type) { return find_applied(type) != NULL; }
+
 int registry_apply(void *registry, struct store_tx *tx, uint64_t index, const json_t *entry,
 		   struct err *e)
 {
-	static const struct {
-		const char *type;
-		int (*apply)(struct store_tx *tx, uint64_t index, const json_t *body,
-			     struct err *e);
-	} table[] = { { "release", apply_release },
-		      { "fork", apply_fork },
-		      { "registry", apply_event } };
 	const char *type;
 	json_t *body;
 
 	(void)registry; /* rows go through the transaction's own connection */
 	TRY(json_get_string(entry, "type", &type, "entry", e));
-	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
-		if (strcmp(table[i].type, type) != 0)
-			continue;
-		TRY(json_get_object(entry, "body", &body, "entry", e));
-		return table[i].apply(tx, index, body, e);
-	}
-	return 0;
+	const struct applied *a = find_applied(type);
+	if (!a)
+		return 0;
+	TRY(json_get_object(entry, "body", &body, "entry", e));
+	return a->apply(tx, index, body, e);
 }

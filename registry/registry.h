@@ -33,6 +33,7 @@ int registry_schema(struct store_tx *tx, struct err *e) MUST_USE;
  * model and version exist with another root. */
 int registry_apply(void *registry, struct store_tx *tx, uint64_t index, const json_t *entry,
 		   struct err *e) MUST_USE;
+bool registry_concerns(const char *type); /* whether such entries stand for any */
 
 struct registry_release {
 	char model[256], version[64], publisher[64], license[64], keyid[65];

@@ -195,8 +195,9 @@ static void append_lost(struct serve_chat *c)
 	json_decref(body);
 }
 
+/* line: of the receipt, appended. */
 static int append_decision(struct serve_chat *c, const struct decision_fields *f, json_t *retained,
-			   struct err *e)
+			   struct buf *line, struct err *e)
 {
 	char bundle[DIGEST_TEXT_ROOM];
 	struct audit_record r = { .type = "decision",
@@ -210,7 +211,7 @@ static int append_decision(struct serve_chat *c, const struct decision_fields *f
 		digest_text(c->decision.bundle, bundle);
 		r.bundle = bundle;
 	}
-	return flow_append(c->service->flow, &r, true, &c->receipt, e);
+	return flow_append_line(c->service->flow, &r, &c->receipt, line, e);
 }
 
 /* ---- why rules ended it ---- */
@@ -283,35 +284,30 @@ static void add_ending(struct obj *o, const struct serve_chat *c)
 
 /* {record, index, leaf, receipt, without_effect, message, rules}: where the record stands, the
  * proof that it stands there, what of the request changed nothing, and why rules ended it. */
-static int make_proof(const struct serve_chat *c, json_t **out, struct err *e)
+static int make_proof(const struct serve_chat *c, const struct buf *line, json_t **out,
+		      struct err *e)
 {
-	struct buf line = { 0 };
 	struct obj o = { 0 };
-	int rc = flow_audit_proof_line(c->service->flow, c->receipt.index, &line, e);
-	if (rc == 0) {
-		obj_text(&o, "record", c->record);
-		obj_count(&o, "index", c->receipt.index);
-		obj_add(&o, "leaf", json_digest(&c->receipt.leaf));
-		obj_text(&o, "receipt", line.bytes);
-		json_t *unused = serve_decision_unused(&c->decision);
-		if (json_array_size(unused))
-			obj_share(&o, "without_effect", unused);
-		json_decref(unused);
-		add_ending(&o, c);
-		rc = obj_done(&o, out, e);
-	}
-	buf_free(&line);
-	return rc;
+	obj_text(&o, "record", c->record);
+	obj_count(&o, "index", c->receipt.index);
+	obj_add(&o, "leaf", json_digest(&c->receipt.leaf));
+	obj_text(&o, "receipt", line->bytes);
+	json_t *unused = serve_decision_unused(&c->decision);
+	if (json_array_size(unused))
+		obj_share(&o, "without_effect", unused);
+	json_decref(unused);
+	add_ending(&o, c);
+	return obj_done(&o, out, e);
 }
 
-static int make_result(struct serve_chat *c, struct err *e)
+static int make_result(struct serve_chat *c, const struct buf *line, struct err *e)
 {
 	const struct answer_facts *a = &c->decision.answer;
 	struct obj o = { 0 };
 	struct arr finish = { 0 };
 	json_t *proof;
 	uint64_t count = 0, thought = 0;
-	TRY(make_proof(c, &proof, e));
+	TRY(make_proof(c, line, &proof, e));
 	for (unsigned i = 0; i < c->request.n; i++)
 		arr_text(&finish, serve_record_finish(c, i));
 	for (unsigned i = 0; i < a->choices; i++)
@@ -334,6 +330,7 @@ static int make_result(struct serve_chat *c, struct err *e)
 int serve_record_append(struct serve_chat *c, struct err *e)
 {
 	struct decision_fields fields = { 0 };
+	struct buf line = { 0 };
 	json_t *retained = NULL;
 	c->recorded = true;
 	int rc = serve_record_decide(c, e);
@@ -344,10 +341,13 @@ int serve_record_append(struct serve_chat *c, struct err *e)
 	if (rc == 0)
 		rc = serve_decision_retained(&c->decision, &retained, e);
 	if (rc == 0)
-		rc = append_decision(c, &fields, retained, e);
+		rc = append_decision(c, &fields, retained, &line, e);
 	else
 		append_lost(c);
 	serve_decision_fields_free(&fields);
 	json_decref(retained);
-	return rc < 0 ? rc : make_result(c, e);
+	if (rc == 0)
+		rc = make_result(c, &line, e);
+	buf_free(&line);
+	return rc;
 }

@@ -1,5 +1,6 @@
 #include "support.h"
 
+#include "audit/proven.h"
 #include "base/file.h"
 #include "base/limits.h"
 
@@ -291,6 +292,103 @@ Test(audit_log, record_that_the_hook_refuses_is_undone_alone)
 	cr_expect_eq(place_number(at.store, "SELECT count(*) FROM hooked"), 2);
 	place_expect_clean(&at);
 	json_decref(body);
+}
+
+static bool only_notes(const char *type) { return strcmp(type, "registry") == 0; }
+
+Test(audit_log, hook_is_asked_about_types_that_concern_it_alone)
+{
+	place_sql(at.store, "CREATE TABLE hooked(idx INTEGER PRIMARY KEY)");
+	place_close(&at);
+	at.hook = (struct audit_hook){ .apply = refuse_some, .concerns = only_notes };
+	place_open(&at);
+	place_decision(&at, NULL, "refuse");
+	place_note(&at, "take");
+	cr_expect_eq(place_number(at.store, "SELECT count(*) FROM hooked"), 1);
+	at.hook.concerns = NULL;
+	place_expect_clean(&at);
+}
+
+Test(audit_log, sealed_record_whose_number_is_taken_is_refused_alone)
+{
+	struct audit_receipt receipt;
+	struct err e;
+	json_t *seven = json_integer(7);
+	struct audit_field field[PLACE_INCIDENT];
+
+	place_incident(field, seven);
+	struct audit_record r = { .type = "incident",
+				  .n = place_reserve(&at),
+				  .field = field,
+				  .field_count = PLACE_INCIDENT,
+				  .outcome = "completed" };
+	cr_assert_eq(audit_log_append(at.log_open, &r, &receipt, &e), 0, "%s", e.text);
+	cr_expect_eq(audit_log_append(at.log_open, &r, &receipt, &e), ERR_CONFLICT);
+	cr_expect(strstr(e.text, "is in the log already"), "%s", e.text);
+	place_decision(&at, NULL, "goes on");
+	cr_expect_eq(place_number(at.store, "SELECT count(*) FROM vault"), 2);
+	place_expect_clean(&at);
+	json_decref(seven);
+}
+
+/* ---- what proves a record ---- */
+
+Test(audit_log, proof_from_memory_is_that_from_the_files_over_borders_of_tiles)
+{
+	struct err e = { 0 };
+	json_t *body = json_pack("{s:s}", "text", "x");
+
+	for (int i = 0; i < 530; i++) {
+		struct audit_record r = { .type = "registry", .n = AUDIT_NEXT, .body = body };
+		struct audit_proven proven = { 0 };
+		struct buf entry = { 0 }, proof = { 0 };
+		struct audit_receipt receipt;
+		cr_assert_eq(audit_log_append_proven(at.log_open, &r, &receipt, &proven, &e), 0,
+			     "%s", e.text);
+		cr_assert_eq(audit_log_entry(at.log_open, receipt.index, &entry, &e), 0);
+		cr_assert_eq(audit_log_proof(at.log_open, receipt.index, NULL, 0, &proof, &e), 0);
+		cr_expect_str_eq(proven.entry.bytes, entry.bytes);
+		cr_expect_str_eq(proven.proof.bytes, proof.bytes, "%d", i);
+		buf_free(&entry);
+		buf_free(&proof);
+		buf_free(&proven.entry);
+		buf_free(&proven.proof);
+	}
+	json_decref(body);
+}
+
+static void *prove_many(void *arg)
+{
+	json_t *body = json_pack("{s:s}", "text", "x");
+
+	(void)arg;
+	for (int i = 0; i < 40; i++) {
+		struct audit_record r = { .type = "registry", .n = AUDIT_NEXT, .body = body };
+		struct audit_proven p = { 0 };
+		struct audit_receipt receipt;
+		uint64_t index;
+		if (audit_log_append_proven(at.log_open, &r, &receipt, &p, NULL) < 0 ||
+		    audit_proof_check(p.proof.bytes, p.proof.len, p.entry.bytes, p.entry.len,
+				      at.vkey.bytes, &index, NULL) < 0 ||
+		    index != receipt.index)
+			abort();
+		buf_free(&p.entry);
+		buf_free(&p.proof);
+	}
+	json_decref(body);
+	return NULL;
+}
+
+Test(audit_log, each_record_of_a_batch_gets_its_own_proof)
+{
+	pthread_t thread[16];
+
+	for (size_t i = 0; i < 16; i++)
+		cr_assert_eq(pthread_create(&thread[i], NULL, prove_many, NULL), 0);
+	for (size_t i = 0; i < 16; i++)
+		pthread_join(thread[i], NULL);
+	cr_expect_eq(audit_log_size(at.log_open), 1 + 16 * 40);
+	place_expect_clean(&at);
 }
 
 /* ---- group commit ---- */

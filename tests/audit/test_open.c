@@ -331,8 +331,11 @@ static void craft_huge(void)
 
 	edge->size = HUGE / TILE_FULL * TILE_FULL;
 	for (int level = 1; level < TILE_LEVELS; level++)
-		for (uint64_t i = 0; i < (edge->size >> 8 * level) % TILE_FULL; i++)
-			env_random(&at.env, edge->hash[level][i].bytes, 32);
+		for (uint64_t i = 0; i < (edge->size >> 8 * level) % TILE_FULL; i++) {
+			struct digest hash;
+			env_random(&at.env, hash.bytes, 32);
+			audit_edge_put(&edge->tile[level], i, &hash);
+		}
 	struct merkle merkle = audit_edge_merkle(edge);
 	place_stores(&at);
 	place_sql(at.keys, "DELETE FROM log_seen"); /* it is not of this tree */
