@@ -39,6 +39,7 @@ static __device__ __forceinline__ float device_exp(float x)
 	return x < -87.3f ? 0.0f : scaled;
 }
 
+#include "kernels/device_number.h"
 #include "kernels/device_ptx.h"
 
 #include "kernels/device_block.h"

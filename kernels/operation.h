@@ -22,12 +22,9 @@
 #include "kernels/operation_product.h"
 #include "kernels/operation_rows.h"
 
-#define DEVICE_OPERATIONS(row) \
-	row(close_rows)        \
-	row(norm_rows)         \
-	row(gate_value)        \
-	row(moe_gate)          \
-	row(sort_slots)
+#define DEVICE_OPERATIONS(row)                                                       \
+	row(close_rows) row(norm_rows) row(gate_value) row(moe_gate) row(sort_slots) \
+		row(gqa_place) row(mla_place) row(attend)
 
 #define DEVICE_ENUMERATOR(name) DEVICE_##name,
 enum device_operation { DEVICE_OPERATIONS(DEVICE_ENUMERATOR) DEVICE_OPERATION_COUNT };

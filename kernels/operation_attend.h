@@ -4,11 +4,21 @@
 
 #include "kernels/operation_batch.h"
 
+/* Also for code of the device. */
+#ifdef __CUDACC__
+#define DEVICE_ALSO __host__ __device__
+#else
+#define DEVICE_ALSO
+#endif
+
+#define DEVICE_ATTEND_WIDTH 512 /* numbers of a head's key, of its value and of a latent at most */
+#define DEVICE_ATTEND_RECORDS ((size_t)1 << 26) /* floats of records, if that is enough for a row */
+
 /* How device pages lie: of each layer a part, and in it rows of positions, in f32 or bf16. Widths
  * are rounded up to FRAGMENT_K numbers, with zeros beyond: device_cache_width.
  *   GQA: of each key head keys [64][head], then of each values [64][value]
  *   MLA: latents [64][kv_rank], then rotary keys [64][rope_head] */
-static inline uint32_t device_cache_width(uint32_t width)
+static inline DEVICE_ALSO uint32_t device_cache_width(uint32_t width)
 {
 	return (width + FRAGMENT_K - 1) / FRAGMENT_K * FRAGMENT_K;
 }
@@ -20,7 +30,7 @@ struct device_rope {
 };
 
 /* Queries and new cache rows: norm, clip, rotate, temper; then store the cache rows. As
- * engine/cpu_attn_gqa.c does. */
+ * engine/cpu_attn_gqa.c does. Queries are written in place, kv stays as it is. */
 struct gqa_place_args {
 	const struct device_batch *batch;
 	float *q, *kv; /* [rows][heads*head]; [rows][kv_heads*(head + value)], NULL: no new rows */
@@ -55,8 +65,13 @@ struct mla_place_args {
 
 /* Attention of all rows over their caches, which hold the rows' own already. Positions are cut
  * into splits of KERNEL_SPLIT from the cache's beginning; a split's largest score, total and sums
- * are one record, and records are joined in order. Products are matrix instructions of bf16 terms
- * like those of struct device_job: `terms` of queries and of weights, two of an f32 cache. */
+ * are one record, and records are joined in order, in the form of kernels/attn.c. Products are
+ * matrix instructions of bf16 terms like those of struct device_job: `terms` of queries and of
+ * weights, two of an f32 cache (without the product of the two second ones).
+ *
+ * Splits of the first device_attend_cut_rows rows of a pass are computed side by side, and joined
+ * by the last block to come; those of other rows follow one another in one block. No bit depends
+ * on it. */
 struct attend_args {
 	const struct device_batch *batch;
 	bool latent;                /* MLA: one key head for all heads, values are the latents */
@@ -70,17 +85,26 @@ struct attend_args {
 	enum kernel_cache cache;
 	size_t at;
 	float *out; /* [rows][heads][value] */
-	/* device_attend_records(...) floats, and u32 [rows_most * kv_heads], zero before and after */
+	/* device_attend_records(...) floats, NULL: no row is cut; and u32 [rows_most * heads], zero
+	 * before and after */
 	float *record;
 	uint32_t *arrived;
 	uint32_t rows_most, splits_most; /* of any row in any pass with these args */
 	uint32_t terms;
 };
 
-/* Floats of `record`. */
-static inline size_t device_attend_records(const struct attend_args *a)
+/* Rows that have room for records: all, or as many as DEVICE_ATTEND_RECORDS allows, at least 1. */
+static inline DEVICE_ALSO uint32_t device_attend_cut_rows(const struct attend_args *a)
 {
-	return (size_t)a->rows_most * a->heads * a->splits_most * (a->value + 2);
+	size_t row = (size_t)a->heads * a->splits_most * (a->value + 2),
+	       rows = DEVICE_ATTEND_RECORDS / row;
+	return rows > a->rows_most ? a->rows_most : rows > 0 ? (uint32_t)rows : 1;
+}
+
+/* Floats of `record`. */
+static inline DEVICE_ALSO size_t device_attend_records(const struct attend_args *a)
+{
+	return (size_t)device_attend_cut_rows(a) * a->heads * a->splits_most * (a->value + 2);
 }
 
 #endif

@@ -29,7 +29,10 @@
 	row(norm_rows)    \
 	row(gate_value)   \
 	row(moe_gate)     \
-	row(sort_slots)
+	row(sort_slots)   \
+	row(gqa_place)    \
+	row(mla_place)    \
+	row(attend)
 
 struct parity_owned;
 
@@ -117,10 +120,14 @@ struct parity_shape {
 struct parity_batch {
 	struct device_batch host;       /* arrays on the host; page_at: those of pages.host */
 	const struct device_batch *at;  /* on the device, like its arrays: for args */
+	struct device_batch there;      /* a copy of that: addresses of the device */
 	struct parity_buffer pages;     /* in shuffled order; poisoned; some belong to no sequence */
 	uint32_t page_count;
 };
 void parity_batch(struct parity *p, const struct parity_shape *s, struct parity_batch *out);
+/* Rows [row, row + rows) of one sequence as a batch of their own, over the same pages: a chunk of a text. */
+const struct device_batch *parity_part(struct parity *p, const struct parity_batch *b, uint32_t row,
+				       uint32_t rows);
 /* Where position t of a sequence begins in pages.host, `at` bytes into its page. */
 unsigned char *parity_page(const struct parity_batch *b, uint32_t sequence, uint32_t t);
 

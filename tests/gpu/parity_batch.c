@@ -120,7 +120,25 @@ void parity_batch(struct parity *p, const struct parity_shape *s, struct parity_
 		there.page_at = share(p, "addresses of pages",
 				      page_table(p, out->pages.at, s->page_bytes, out->page_count), table);
 	}
+	out->there = there;
 	out->at = share(p, "batch", &there, sizeof there);
+}
+
+const struct device_batch *parity_part(struct parity *p, const struct parity_batch *b, uint32_t row,
+				       uint32_t rows)
+{
+	uint32_t i = b->host.sequence[row], first = b->host.first_page[i];
+	uint32_t pages[2] = { 0, b->host.first_page[i + 1] - first }, ends[2] = { 0, rows };
+	struct device_batch part = b->there;
+	check(row + rows <= b->host.first_row[i + 1]);
+	part.rows = rows, part.sequences = 1, part.wanted = 0;
+	part.token += row, part.position += row, part.page += first;
+	part.far = part.far == NULL ? NULL : part.far + i;
+	part.sequence = share(p, "a part's sequences", parity_host(p, rows * sizeof(uint32_t)),
+			      rows * sizeof(uint32_t));
+	part.first_page = share(p, "a part's first pages", pages, sizeof pages);
+	part.first_row = share(p, "a part's first rows", ends, sizeof ends);
+	return share(p, "a part", &part, sizeof part);
 }
 
 unsigned char *parity_page(const struct parity_batch *b, uint32_t sequence, uint32_t t)

@@ -1,0 +1,655 @@
+/* Device form of attention over a paged cache (attn.c is the truth).
+ * Bound:   memory at decode: each cache row is read once for the heads that share it; matrix units
+ *          and shared memory at prefill.
+ * Bytes:   positions*kv_heads*(head + value)*(2 or 4) for each tile of rows (1 row at decode, up to
+ *          32 queries at prefill), rows*heads*(head + value)*4, and a record of value + 2 floats
+ *          written and read for each split but where one is alone.
+ * Launch:  grid rows*heads*splits, block 256; an item is a tile, a key head and a split. Steps of
+ *          64 or 128 positions of keys, then of values follow one another by cp.async, up to 3 in
+ *          flight; warps share positions of keys, then numbers of values.
+ * Order:   s = sum over 16 numbers at a time, ascending, of the queries' first terms, plus that of
+ *          their second terms (and of the cache's second ones with the first), times scale. Weights
+ *          of a split by its largest score (latent: of 64 positions, rescaled); totals by lanes,
+ *          then a butterfly. o = sum over 16 positions at a time, ascending, of the weights' first
+ *          terms, plus that of the second ones. Splits are joined in order as in attn.c. Queries
+ *          are columns of an instruction: who shares it does not matter.
+ * Limits:  registers 255, threads 256, local 0, loads 16, mma yes
+ * Shared:  queries, scores, and stages: 113 KiB at most where two stages fit so, else 227.
+ * Blocks:  2 a multiprocessor for values of up to 128 and up to 16 queries, else 1. */
+#include "kernels/attend_items.h"
+
+namespace attend_parts
+{
+
+/* Of each column, in shared memory. */
+struct columns {
+	uint32_t *first, *last;               /* positions attended; last < first: no query */
+	float *largest, *total;               /* of the split so far */
+	float *joined_largest, *joined_total; /* of the splits so far */
+	float *rescale;                       /* latent: of the split's sums */
+	float *keep, *take;                   /* of the sums joined so far, and of the split's */
+	uint32_t *flag;                       /* the block's */
+};
+
+static __device__ __forceinline__ struct columns columns_of(const struct plan &p,
+							    unsigned char *shared)
+{
+	float *at = (float *)(shared + p.state_at);
+	uint32_t n = p.columns;
+	return { (uint32_t *)at, (uint32_t *)at + n,
+		 at + 2 * n,     at + 3 * n,
+		 at + 4 * n,     at + 5 * n,
+		 at + 6 * n,     at + 7 * n,
+		 at + 8 * n,     (uint32_t *)at + STATES * n };
+}
+
+/* What an item's functions work on. */
+struct work {
+	const struct attend_args &a;
+	const struct plan &p;
+	const struct item &it;
+	unsigned char *shared;
+	struct columns c;
+};
+
+/* NaN is the largest. */
+static __device__ __forceinline__ float larger(float a, float b) { return a > b || a != a ? a : b; }
+
+static __device__ __forceinline__ uint32_t lane_of(void) { return threadIdx.x % WARP; }
+static __device__ __forceinline__ uint32_t warp_of(void) { return threadIdx.x / WARP; }
+
+/* ---- queries ---- */
+
+/* Numbers k and k + 1 of a column's query, as keys are stored. */
+static __device__ __forceinline__ float2 query_pair(const struct work &w, uint32_t column,
+						    uint32_t k)
+{
+	const struct attend_args &a = w.a;
+	uint32_t row = column / w.it.heads, head = w.it.head + column % w.it.heads, n = a.wide;
+	if (row >= w.it.tile.rows)
+		return make_float2(0, 0);
+	row += w.it.tile.row;
+	const float *q = a.query + row * a.query_row + head * a.query_head;
+	if (k >= w.p.wide) {
+		q = a.query_tail + row * a.tail_row + head * a.tail_head;
+		k -= w.p.wide;
+		n = a.tail;
+	}
+	return make_float2(k < n ? q[k] : 0, k + 1 < n ? q[k + 1] : 0);
+}
+
+/* Queries as two planes of terms, [columns][numbers]; and the columns' own facts. */
+static __device__ void load_queries(const struct work &w, uint32_t columns)
+{
+	uint32_t pairs = (w.p.wide + w.p.tail) / 2, plane = w.p.columns * w.p.query_bytes;
+	for (uint32_t i = threadIdx.x; i < columns * pairs; i += DEVICE_THREADS) {
+		uint32_t column = i / pairs, k = i % pairs * 2, first, second;
+		float2 q = query_pair(w, column, k);
+		two_terms(q.x, q.y, &first, &second);
+		unsigned char *to = w.shared + w.p.query_at + column * w.p.query_bytes + 2 * k;
+		*(uint32_t *)to = first;
+		*(uint32_t *)(to + plane) = w.a.terms == 2 ? second : 0;
+	}
+	for (uint32_t i = threadIdx.x; i < columns; i += DEVICE_THREADS) {
+		uint32_t row = i / w.it.heads, position = w.it.tile.position + row;
+		bool real = row < w.it.tile.rows;
+		w.c.first[i] = real ? first_of(w.a, position) : 1;
+		w.c.last[i] = real ? position : 0;
+		w.c.joined_largest[i] = -INFINITY;
+		w.c.joined_total[i] = 0;
+	}
+}
+
+/* ---- scores ---- */
+
+/* A lane's row of the four 8x8 matrices of an operand A, which lie by rows. */
+static __device__ __forceinline__ uint32_t operand_row(void)
+{
+	return lane_of() % 8 + lane_of() / 8 % 2 * 8;
+}
+
+/* 16 positions of keys times N instructions of queries, from column on: to score [column][at...].
+ * The lane's second half of numbers lies 16 bytes on. */
+template <int N, int PLANES>
+static __device__ __forceinline__ void score_unit(const struct work &w, const unsigned char *keys,
+						  uint32_t column, uint32_t at)
+{
+	uint32_t lane = lane_of(), plane = w.p.columns * w.p.query_bytes;
+	const unsigned char *key = keys + operand_row() * w.p.row_bytes + lane / 16 * 16;
+	const unsigned char *query = w.shared + w.p.query_at + lane / 16 * plane +
+				     (column + lane % 8) * w.p.query_bytes + lane / 8 % 2 * 16;
+	float one[N][4], two[N][4];
+#pragma unroll
+	for (int n = 0; n < N; n++) {
+#pragma unroll
+		for (int i = 0; i < 4; i++)
+			one[n][i] = two[n][i] = 0;
+	}
+#pragma unroll 4
+	for (uint32_t k = 0; k < (w.p.wide + w.p.tail) / 16; k++, key += 32, query += 32) {
+		uint32_t x[4], rest[4], q[N][4];
+		ptx_ldmatrix_x4(x, key);
+		if (PLANES == 2)
+			ptx_ldmatrix_x4(rest, key + w.p.plane_bytes);
+#pragma unroll
+		for (int n = 0; n < N; n++) {
+			ptx_ldmatrix_x4(q[n], query + n * QUERIES * w.p.query_bytes);
+			ptx_mma_bf16(one[n], x, q[n]);
+			if (w.a.terms == 2)
+				ptx_mma_bf16(two[n], x, q[n] + 2);
+			if (PLANES == 2)
+				ptx_mma_bf16(two[n], rest, q[n]);
+		}
+	}
+	unsigned char *to = w.shared + w.p.score_at + (column + lane % 4 * 2) * w.p.score_bytes +
+			    (at + lane / 4) * 4;
+#pragma unroll
+	for (int n = 0; n < N; n++, to += QUERIES * w.p.score_bytes) {
+#pragma unroll
+		for (int i = 0; i < 4; i++)
+			*(float *)(to + i % 2 * w.p.score_bytes + i / 2 * 32) =
+				one[n][i] + two[n][i];
+	}
+}
+
+/* Scores of a step's first `count` positions, to those from `at` on of the columns. */
+template <int NT, int PLANES>
+static __device__ __forceinline__ void score_step(const struct work &w, const unsigned char *stage,
+						  uint32_t count, uint32_t at)
+{
+	constexpr int N = NT > 1 ? 2 : 1;
+	uint32_t tiles = divided(count, 16);
+	for (uint32_t u = warp_of(); u < tiles * (NT / N); u += DEVICE_WARPS) {
+		uint32_t tile = u % tiles, column = u / tiles * (N * QUERIES);
+		score_unit<N, PLANES>(w, stage + tile * 16 * w.p.row_bytes, column, at + tile * 16);
+	}
+}
+
+/* ---- weights ---- */
+
+/* The factors that take a split in, and the state after it; lanes know the same. */
+static __device__ __forceinline__ void join_split(const struct work &w, uint32_t column,
+						  float largest, float total)
+{
+	float before = w.c.joined_largest[column], sum = w.c.joined_total[column];
+	float now = larger(before, largest);
+	float keep = device_exp(before - now), take = device_exp(largest - now);
+	__syncwarp();
+	if (lane_of() == 0) {
+		w.c.keep[column] = keep;
+		w.c.take[column] = take;
+		w.c.joined_largest[column] = now;
+		w.c.joined_total[column] = fmaf(total, take, sum * keep);
+	}
+}
+
+/* The lane's scores of a column, capped: a loop of its own, for few models need it. */
+template <int TILE> static __device__ void cap_column(const struct work &w, float *score)
+{
+	float cap = w.a.softcap;
+#pragma unroll 1
+	for (uint32_t i = lane_of() * 2; i < TILE; i += i % 2 ? 2 * WARP - 1 : 1)
+		score[i] = cap * device_tanh(score[i] * w.a.scale / cap);
+}
+
+/* Scores of a column become weights, two planes of terms in the same place. TILE positions from
+ * `from` on; begins: they are the first of the split; ends: the last. */
+template <int TILE>
+static __device__ void soften_column(const struct work &w, uint32_t column, uint32_t from,
+				     bool begins, bool ends)
+{
+	unsigned char *at = w.shared + w.p.score_at + column * w.p.score_bytes;
+	uint32_t lane = lane_of(), first = w.c.first[column], last = w.c.last[column];
+	float s[TILE / 32], largest = -INFINITY, sum = 0;
+	if (w.a.softcap > 0)
+		cap_column<TILE>(w, (float *)at);
+#pragma unroll
+	for (int i = 0; i < TILE / 32; i += 2) {
+		float2 two = *(const float2 *)(at + (2 * lane + 32 * i) * 4);
+		s[i] = two.x, s[i + 1] = two.y;
+	}
+#pragma unroll
+	for (int i = 0; i < TILE / 32; i++) {
+		uint32_t position = from + 2 * lane + i / 2 * 64 + i % 2;
+		s[i] = w.a.softcap > 0 ? s[i] : s[i] * w.a.scale;
+		s[i] = position >= first && position <= last ? s[i] : -INFINITY;
+		largest = larger(largest, s[i]);
+	}
+#pragma unroll
+	for (int step = WARP / 2; step > 0; step /= 2)
+		largest = larger(largest, __shfl_xor_sync(WARP_ALL, largest, step));
+	float before = begins ? -INFINITY : w.c.largest[column];
+	float total = begins ? 0 : w.c.total[column];
+	largest = larger(before, largest);
+#pragma unroll
+	for (int i = 0; i < TILE / 32; i += 2) {
+		uint32_t one, two;
+		s[i] = device_exp(s[i] - largest); /* of -inf, and of NaN: 0 */
+		s[i + 1] = device_exp(s[i + 1] - largest);
+		sum += s[i];
+		sum += s[i + 1];
+		two_terms(s[i], s[i + 1], &one, &two);
+		*(uint32_t *)(at + (2 * lane + 32 * i) * 2) = one;
+		*(uint32_t *)(at + (2 * lane + 32 * i) * 2 + 2 * TILE + PAD) = two;
+	}
+	float rescale = device_exp(before - largest);
+	total = fmaf(total, rescale, device_warp_sum(sum));
+	if (lane == 0) {
+		w.c.largest[column] = largest;
+		w.c.total[column] = total;
+		w.c.rescale[column] = rescale;
+	}
+	if (ends)
+		join_split(w, column, largest, total);
+}
+
+/* ---- sums ---- */
+
+/* A warp's numbers [tile][..] of all columns: 16-number tiles warp, warp + 8, ... */
+template <int MT, int NT> struct sums {
+	float one[MT][NT][4], two[MT][NT][4];
+};
+
+template <int MT, int NT> static __device__ __forceinline__ void zero_sums(float to[MT][NT][4])
+{
+#pragma unroll
+	for (int i = 0; i < MT * NT * 4; i++)
+		to[i / (NT * 4)][i / 4 % NT][i % 4] = 0;
+}
+
+/* Columns 2 t and 2 t + 1 of an instruction are this lane's. */
+static __device__ __forceinline__ uint32_t own_column(int n, int i)
+{
+	return (uint32_t)n * QUERIES + lane_of() % 4 * 2 + i % 2;
+}
+
+template <int MT, int NT>
+static __device__ __forceinline__ void rescale_sums(const struct work &w, struct sums<MT, NT> *s)
+{
+#pragma unroll
+	for (int n = 0; n < NT; n++) {
+#pragma unroll
+		for (int i = 0; i < 4; i++) {
+			float by = w.c.rescale[own_column(n, i)];
+#pragma unroll
+			for (int m = 0; m < MT; m++) {
+				s->one[m][n][i] *= by;
+				s->two[m][n][i] *= by;
+			}
+		}
+	}
+}
+
+/* Weights of a step's first `count` positions, those from `at` on of the columns, times values. */
+template <int MT, int NT, int PLANES, int TILE>
+static __device__ __forceinline__ void weigh_step(const struct work &w, const unsigned char *stage,
+						  uint32_t count, uint32_t at,
+						  struct sums<MT, NT> *s)
+{
+	uint32_t lane = lane_of(), bytes = w.p.score_bytes;
+	const unsigned char *weight = w.shared + w.p.score_at + lane % 8 * bytes +
+				      lane / 16 * (2 * TILE + PAD) + lane / 8 % 2 * 16 + at * 2;
+	const unsigned char *value = stage + (lane % 8 + lane / 16 * 8) * w.p.row_bytes +
+				     lane / 8 % 2 * 16 + warp_of() * 32;
+	for (uint32_t k = 0; k < divided(count, 16); k++) {
+		uint32_t p[NT][4];
+#pragma unroll
+		for (int n = 0; n < NT; n++)
+			ptx_ldmatrix_x4(p[n], weight + n * QUERIES * bytes);
+#pragma unroll
+		for (int m = 0; m < MT; m++) {
+			uint32_t x[4], rest[4];
+			if (16 * (warp_of() + m * DEVICE_WARPS) >= w.p.value)
+				continue;
+			ptx_ldmatrix_x4_trans(x, value + m * DEVICE_WARPS * 32);
+			if (PLANES == 2)
+				ptx_ldmatrix_x4_trans(rest, value + m * DEVICE_WARPS * 32 +
+								    w.p.plane_bytes);
+#pragma unroll
+			for (int n = 0; n < NT; n++) {
+				ptx_mma_bf16(s->one[m][n], x, p[n]);
+				if (w.a.terms == 2)
+					ptx_mma_bf16(s->two[m][n], x, p[n] + 2);
+				if (PLANES == 2)
+					ptx_mma_bf16(s->two[m][n], rest, p[n]);
+			}
+		}
+		weight += 32;
+		value += 16 * w.p.row_bytes;
+	}
+}
+
+/* ---- answers ---- */
+
+/* What the sums over all of a row's splits are multiplied by. */
+static __device__ __forceinline__ float finish_of(const struct attend_args &a, uint32_t head,
+						  float largest, float total)
+{
+	if (a.sink == nullptr)
+		return 1 / total;
+	float sink = a.sink[head], now = larger(largest, sink), keep = device_exp(largest - now);
+	return keep / (total * keep + device_exp(sink - now));
+}
+
+/* Splits of the row at a position. */
+static __device__ __forceinline__ uint32_t first_split(const struct attend_args &a,
+						       uint32_t position)
+{
+	return first_of(a, position) / KERNEL_SPLIT;
+}
+
+/* A row's records: [splits][value] sums; and [splits][2] largest and total, behind all sums. */
+static __device__ __forceinline__ size_t record_of(const struct attend_args &a, uint32_t row,
+						   uint32_t head)
+{
+	return ((size_t)row * a.heads + head) * a.splits_most;
+}
+static __device__ __forceinline__ float *record_pairs(const struct attend_args &a)
+{
+	return a.record + (size_t)device_attend_cut_rows(&a) * a.heads * a.splits_most * a.value;
+}
+
+/* Where a column's sums go: to the answer, times factor, or to a record as they are. NULL: this
+ * item has none of it. */
+static __device__ float *target_of(const struct work &w, uint32_t column, float *factor)
+{
+	const struct attend_args &a = w.a;
+	uint32_t row = column / w.it.heads, head = w.it.head + column % w.it.heads,
+		 position = w.it.tile.position + row;
+	if (row >= w.it.tile.rows)
+		return nullptr;
+	uint32_t begin = first_split(a, position), end = position / KERNEL_SPLIT + 1;
+	row += w.it.tile.row;
+	if (!w.it.tile.cut || end - begin == 1) {
+		*factor = finish_of(a, head, w.c.joined_largest[column], w.c.joined_total[column]);
+		return w.it.end > begin && w.it.begin < end
+			       ? a.out + ((size_t)row * a.heads + head) * a.value
+			       : nullptr;
+	}
+	if (w.it.begin < begin || w.it.begin >= end)
+		return nullptr;
+	*factor = 1;
+	return a.record + (record_of(a, row, head) + w.it.begin - begin) * a.value;
+}
+
+template <int MT, int NT>
+static __device__ __forceinline__ void store_sums(const struct work &w, const float sum[MT][NT][4])
+{
+#pragma unroll
+	for (int n = 0; n < NT; n++) {
+#pragma unroll
+		for (int odd = 0; odd < 2; odd++) {
+			float factor, *to = target_of(w, own_column(n, odd), &factor);
+#pragma unroll
+			for (int m = 0; m < MT; m++) {
+				uint32_t number =
+					16 * (warp_of() + m * DEVICE_WARPS) + lane_of() / 4;
+				if (to != nullptr && number < w.a.value)
+					to[number] = sum[m][n][odd] * factor;
+				if (to != nullptr && number + 8 < w.a.value)
+					to[number + 8] = sum[m][n][odd + 2] * factor;
+			}
+		}
+	}
+}
+
+/* Largest and total of the columns that have a record of this item. */
+static __device__ void store_pairs(const struct work &w, uint32_t columns)
+{
+	for (uint32_t i = threadIdx.x; i < columns; i += DEVICE_THREADS) {
+		uint32_t row = i / w.it.heads, position = w.it.tile.position + row;
+		uint32_t begin = first_split(w.a, position), end = position / KERNEL_SPLIT + 1;
+		if (row >= w.it.tile.rows || end - begin == 1 || w.it.begin < begin ||
+		    w.it.begin >= end)
+			continue;
+		size_t at = record_of(w.a, w.it.tile.row + row, w.it.head + i % w.it.heads) +
+			    w.it.begin - begin;
+		record_pairs(w.a)[2 * at] = w.c.joined_largest[i];
+		record_pairs(w.a)[2 * at + 1] = w.c.joined_total[i];
+	}
+}
+
+/* ---- records ---- */
+
+/* The largest of those of the lanes up to this one. */
+static __device__ __forceinline__ float larger_before(float v)
+{
+#pragma unroll
+	for (uint32_t step = 1; step < WARP; step *= 2) {
+		float other = __shfl_up_sync(WARP_ALL, v, step);
+		v = lane_of() >= step ? larger(other, v) : v;
+	}
+	return v;
+}
+
+/* All records of a row's head, by a warp: numbers lane, lane + 32, ... are a lane's. Factors of 32
+ * records at a time, each lane those of one; then their sums in order. */
+template <int MT>
+static __device__ void join_row(const struct attend_args &a, uint32_t row, uint32_t head,
+				uint32_t records)
+{
+	const float *pair = record_pairs(a) + 2 * record_of(a, row, head),
+		    *from = a.record + record_of(a, row, head) * a.value + lane_of();
+	float largest = -INFINITY, total = 0, sum[4 * MT];
+#pragma unroll
+	for (int k = 0; k < 4 * MT; k++)
+		sum[k] = 0;
+	for (uint32_t i = 0; i < records; i += WARP) {
+		bool real = i + lane_of() < records;
+		float m = real ? pair[2 * (i + lane_of())] : -INFINITY;
+		float l = real ? pair[2 * (i + lane_of()) + 1] : 0;
+		float now = larger(largest, larger_before(m));
+		float before = __shfl_up_sync(WARP_ALL, now, 1);
+		before = lane_of() == 0 ? largest : before;
+		float keep = device_exp(before - now), take = device_exp(m - now);
+		largest = __shfl_sync(WARP_ALL, now, WARP - 1);
+#pragma unroll 4
+		for (uint32_t j = 0; j < least(records - i, WARP); j++, from += a.value) {
+			float kept = __shfl_sync(WARP_ALL, keep, (int)j),
+			      taken = __shfl_sync(WARP_ALL, take, (int)j);
+			total = fmaf(__shfl_sync(WARP_ALL, l, (int)j), taken, total * kept);
+#pragma unroll
+			for (int k = 0; k < 4 * MT; k++) {
+				float o = lane_of() + 32 * k < a.value ? from[32 * k] : 0;
+				sum[k] = fmaf(o, taken, sum[k] * kept);
+			}
+		}
+	}
+	float factor = finish_of(a, head, largest, total);
+	float *to = a.out + ((size_t)row * a.heads + head) * a.value + lane_of();
+#pragma unroll
+	for (int k = 0; k < 4 * MT; k++) {
+		if (lane_of() + 32 * k < a.value)
+			to[32 * k] = sum[k] * factor;
+	}
+}
+
+/* Say that this item's records are written. The last of the items of a tile and its heads to say so
+ * joins them. */
+template <int MT> static __device__ void arrive(const struct work &w)
+{
+	const struct tile &t = w.it.tile;
+	uint32_t *arrived = w.a.arrived + (size_t)t.row * w.a.heads + w.it.head;
+	__syncthreads();
+	if (threadIdx.x == 0) {
+		bool last = ptx_add_acquire_release(arrived, 1) + 1 == t.end - t.begin;
+		if (last)
+			*arrived = 0;
+		*w.c.flag = last;
+	}
+	__syncthreads();
+	if (*w.c.flag == 0)
+		return;
+	for (uint32_t i = warp_of(); i < t.rows * w.it.heads; i += DEVICE_WARPS) {
+		uint32_t row = i / w.it.heads, position = t.position + row;
+		uint32_t records = position / KERNEL_SPLIT + 1 - first_split(w.a, position);
+		if (records > 1)
+			join_row<MT>(w.a, t.row + row, w.it.head + i % w.it.heads, records);
+	}
+}
+
+/* ---- an item ---- */
+
+template <int NT, int TILE>
+static __device__ __forceinline__ void soften(const struct work &w, uint32_t from, bool begins,
+					      bool ends)
+{
+	__syncthreads();
+	for (uint32_t c = warp_of(); c < NT * QUERIES; c += DEVICE_WARPS)
+		soften_column<TILE>(w, c, from, begins, ends);
+}
+
+/* One split's sums, and its factors in the columns. Steps of keys, then of values; latent: each
+ * step is both. */
+template <int MT, int NT, int PLANES, int TILE>
+static __device__ __forceinline__ void split_sums(const struct work &w, uint32_t split,
+						  struct ring *r, struct sums<MT, NT> *s)
+{
+	constexpr bool latent = TILE == LATENT_TILE;
+	uint32_t from = split_from(w.p, w.it.tile, split), to = split_to(w.it.tile, split),
+		 begin = split * KERNEL_SPLIT, keys = divided(to - from, w.p.step);
+	zero_sums<MT, NT>(s->one);
+	zero_sums<MT, NT>(s->two);
+	for (uint32_t i = 0; i < (latent ? keys : 2 * keys); i++) {
+		uint32_t at = from + (i < keys ? i : i - keys) * w.p.step;
+		uint32_t count = least(w.p.step, to - at), in = latent ? 0 : at - begin;
+		if (!latent && i == keys)
+			soften<NT, TILE>(w, begin, true, true);
+		const unsigned char *stage = ring_next<PLANES>(w.a, w.p, w.it, w.shared, r);
+		if (i < keys)
+			score_step<NT, PLANES>(w, stage, count, in);
+		if (latent) {
+			soften<NT, TILE>(w, at, i == 0, i + 1 == keys);
+			__syncthreads();
+			rescale_sums<MT, NT>(w, s);
+		}
+		if (latent || i >= keys)
+			weigh_step<MT, NT, PLANES, TILE>(w, stage, count, in, s);
+	}
+}
+
+template <int MT, int NT, int PLANES, int TILE>
+static __device__ void run_item(const struct attend_args &a, const struct plan &p,
+				const struct item &it, unsigned char *shared)
+{
+	const struct work w = { a, p, it, shared, columns_of(p, shared) };
+	struct ring r;
+	struct sums<MT, NT> s;
+	float joined[MT][NT][4];
+	ring_begin<PLANES>(a, p, it, shared, &r);
+	load_queries(w, NT * QUERIES);
+	zero_sums<MT, NT>(joined);
+	for (uint32_t split = it.begin; split < it.end; split++) {
+		split_sums<MT, NT, PLANES, TILE>(w, split, &r, &s);
+#pragma unroll
+		for (int n = 0; n < NT; n++) {
+#pragma unroll
+			for (int i = 0; i < 4; i++) {
+				uint32_t c = own_column(n, i);
+				float keep = w.c.keep[c], take = w.c.take[c];
+#pragma unroll
+				for (int m = 0; m < MT; m++)
+					joined[m][n][i] = fmaf(s.one[m][n][i] + s.two[m][n][i],
+							       take, joined[m][n][i] * keep);
+			}
+		}
+	}
+	store_sums<MT, NT>(w, joined);
+	if (it.tile.cut && it.tile.end - it.tile.begin > 1) {
+		store_pairs(w, NT * QUERIES);
+		arrive<MT>(w);
+	}
+}
+
+/* As few columns as an item has, of what is built for its kind: columns_most. */
+template <int MT, int PLANES, int TILE, bool WIDE>
+static __device__ __forceinline__ void pick_columns(const struct attend_args &a,
+						    const struct plan &p, const struct item &it,
+						    unsigned char *shared)
+{
+	constexpr bool narrow = MT <= 2 && PLANES == 1;
+	uint32_t columns = it.tile.rows * it.heads;
+	if (narrow && columns <= QUERIES)
+		run_item<MT, narrow ? 1 : 2, PLANES, TILE>(a, p, it, shared);
+	else if (!WIDE || columns <= 2 * QUERIES)
+		run_item<MT, 2, PLANES, TILE>(a, p, it, shared);
+	else
+		run_item<MT, WIDE ? 4 : 2, PLANES, TILE>(a, p, it, shared);
+}
+
+/* All items of a block. MT: 128 numbers of a value each; TILE: LATENT_TILE or a split; WIDE: up to
+ * 32 columns, else up to 16. */
+template <int MT, int PLANES, int TILE, bool WIDE>
+static __device__ void attend_all(const struct attend_args &a, unsigned char *shared)
+{
+	const struct plan p = plan_of(a);
+	struct search s = {};
+	struct item it;
+	search_slice(a, p, &s);
+	for (uint32_t i = blockIdx.x; search_item(a, p, &s, i, &it); i += gridDim.x) {
+		__syncthreads(); /* the item before may be read still */
+		pick_columns<MT, PLANES, TILE, WIDE>(a, p, it, shared);
+	}
+}
+
+/* `what` with the parameters of attend_all for these args. */
+#define ATTEND_VALUES(a, what, planes)                                   \
+	((a).latent         ? what(4, planes, attend_parts::LATENT_TILE) \
+	 : (a).value <= 128 ? what(1, planes, KERNEL_SPLIT)              \
+	 : (a).value <= 256 ? what(2, planes, KERNEL_SPLIT)              \
+			    : what(4, planes, KERNEL_SPLIT))
+#define ATTEND_PICK(a, what) \
+	((a).cache == KERNEL_CACHE_F32 ? ATTEND_VALUES(a, what, 2) : ATTEND_VALUES(a, what, 1))
+
+} /* namespace attend_parts */
+
+#ifdef DEVICE_STEP
+static __device__ void attend_block(const struct attend_args &a, unsigned char *shared)
+{
+#define ATTEND_RUN(MT, PLANES, TILE) attend_parts::attend_all<MT, PLANES, TILE, false>(a, shared)
+	ATTEND_PICK(a, ATTEND_RUN);
+}
+#endif
+
+static size_t attend_shared(const struct attend_args &a) { return attend_parts::plan_of(a).bytes; }
+
+static bool attend_valid(const struct attend_args &a)
+{
+	bool heads = a.heads > 0 && a.kv_heads > 0 && a.heads % a.kv_heads == 0;
+	bool widths = a.wide > 0 && a.value > 0 && a.wide <= DEVICE_ATTEND_WIDTH &&
+		      a.value <= DEVICE_ATTEND_WIDTH && a.tail <= DEVICE_ATTEND_WIDTH;
+	bool parts = a.latent ? a.kv_heads == 1 && a.value == a.wide : a.tail == 0;
+	bool cache = a.cache == KERNEL_CACHE_F32 || a.cache == KERNEL_CACHE_BF16;
+	return heads && widths && parts && cache && a.at % 16 == 0 && a.rows_most > 0 &&
+	       a.splits_most > 0 && (a.terms == 1 || a.terms == 2) &&
+	       attend_shared(a) <= DEVICE_SHARED_MOST;
+}
+
+#ifndef DEVICE_STEP
+/* A kernel for each kind, so that each has its own registers. */
+template <int MT, int PLANES, int TILE, bool WIDE>
+static __global__ void __launch_bounds__(DEVICE_THREADS, MT == 1 && !WIDE ? 2 : 1)
+	attend_kernel(const __grid_constant__ struct attend_args a)
+{
+	SHARED_DYNAMIC(unsigned char, shared);
+	attend_parts::attend_all<MT, PLANES, TILE, WIDE>(a, shared);
+}
+
+extern "C" int attend_cuda(void *stream, const struct attend_args *a)
+{
+#define ATTEND_KERNEL(MT, PLANES, TILE) attend_kernel<MT, PLANES, TILE, false>
+	if (!attend_valid(*a))
+		return cudaErrorInvalidValue;
+	const struct attend_parts::plan p = attend_parts::plan_of(*a);
+	size_t items = (size_t)a->rows_most * a->heads * a->splits_most;
+	void (*kernel)(const struct attend_args) = ATTEND_PICK(*a, ATTEND_KERNEL);
+	if (p.columns > 2 * attend_parts::QUERIES)
+		kernel = attend_kernel<1, 1, KERNEL_SPLIT, true>;
+	const cudaLaunchConfig_t launch =
+		device_launch(stream, items < 1 << 20 ? (uint32_t)items : 1 << 20, p.bytes);
+	cudaError_t error =
+		cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+				     (int)p.bytes);
+	return error == cudaSuccess ? cudaLaunchKernelEx(&launch, kernel, *a) : error;
+}
+#endif
