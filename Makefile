@@ -119,6 +119,11 @@ $(EMULATED):
 	$(Q)$(CXX) $(CXXFLAGS_ALL) -shared -o $@ $^
 # Parity of operations (tests/gpu/parity.h): here on the emulator, in tests/gpu/check.c on a device.
 $(BUILD)/test/kernels: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/gpu/parity*.c)) | $(EMULATED)
+# What a GPU's engine shows on a machine without our packages: nothing but libc is shared.
+$(BUILD)/gpu/engine: $(BUILD)/obj/tests/gpu/engine.o $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< -Wl,--gc-sections -Wl,--start-group $(ARCHIVES) -Wl,--end-group -Wl,-Bstatic \
+	  $(filter -lpcre2-8 -ljansson -lutf8proc -lyaml -lsodium -lcrypto,$(LIBS)) -Wl,-Bdynamic -lm -lpthread
 tests-built: $(TEST_BINS) $(BUILD)/hallmark
 
 # One room or one case: make test ROOM=audit, make test CASE=tests/cli/case_serve.py.

@@ -6,11 +6,13 @@ set -eu
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 export GPU_KERNELS=$BUILD/lib/libkernels.a
-HALLMARK_CUDA=$BUILD/emulator/libhallmark_cuda.so tests/gpu/run "$out" small >"$out/log"
-grep -q '^device: host emulator' "$out/log"
-grep -q '^parity moe_gate .* checks, 0 failed' "$out/log"
-[ "$(grep -c '^moe_gate .* tokens 1 ' "$out/log")" = 5 ] || { cat "$out/log"; exit 1; }
-grep -q 'operations agree with the truth' "$out/log"
+HALLMARK_CUDA=$BUILD/emulator/libhallmark_cuda.so tests/gpu/run "$out" small >"$out/log" ||
+	{ cat "$out/log"; exit 1; }
+grep -q '^# host emulator' "$out/log"
+grep -q '^| moe_gate | [0-9]* | 0 |.* ok |$' "$out/log"
+[ "$(grep -c '^| moe_gate | .* tokens 1 |' "$out/log")" = 5 ] || { cat "$out/log"; exit 1; }
+grep -q '^gpu-check: .* nothing failed$' "$out/log"
+python3 -m json.tool "$out/gpu/gpu-check.json" >/dev/null
 
 says() { # "words" command...: fails, with these words
 	local words=$1
@@ -23,8 +25,11 @@ sed 's/1e-20f/1e-2f/' kernels/moe_gate.cu >"$out/wrong.cu"
 ${CXX:-g++} -x c++ -std=c++17 -D_GNU_SOURCE -O1 -fPIC -shared -ffp-contract=off -I. -Itests/emulator \
 	-o "$out/wrong.so" "$out/wrong.cu" -x none "$BUILD"/obj/tests/emulator/{emulator,fibers,ptx,races}.cu.o \
 	$(ls "$BUILD"/obj/kernels/*.cu.o | grep -v /moe_gate.cu.o)
-HALLMARK_CUDA=$out/wrong.so says '1 of .* operations differ from the truth' tests/gpu/run "$out" small
-grep -q '^moe_gate .* tokens 1 ' "$out/log" || { echo "stopped at the first failure"; exit 1; }
+HALLMARK_CUDA=$out/wrong.so says '^| moe_gate | [0-9]* | [1-9][0-9]* |.*WRONG' tests/gpu/run "$out" small
+grep -q 'WRONG moe_gate: experts' "$out/log"
+grep -q '^| moe_gate | .* tokens 1 |' "$out/log" || { echo "stopped at the first failure"; exit 1; }
+GPU_SECONDS=0 HALLMARK_CUDA=$out/wrong.so says '^| parity | [0-9-]* seconds are left' \
+	tests/gpu/run "$out" small
 EMULATOR_NO_DEVICE=1 HALLMARK_CUDA=$BUILD/emulator/libhallmark_cuda.so \
 	says 'no device found' tests/gpu/run "$out"
 HALLMARK_CUDA=/nowhere says 'no device found: cannot read /nowhere' tests/gpu/run "$out"

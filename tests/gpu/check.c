@@ -1,11 +1,13 @@
-/* All that a device can tell about itself in one go: a plain program, for a machine with little on it.
+/* The operations of a device by themselves: a plain program, for a machine with little on it. One JSON
+ * document a line on stdout; what a failed check found goes to stderr.
  *
- *   check [small]      small: shapes for the emulator
+ *   check facts        the device; copies within its memory (bytes read and written); cuBLAS, if
+ *                      HALLMARK_CUBLAS names it
+ *   check parity       every operation against its truth (tests/gpu/parity.h), each in a process of its own,
+ *                      so that one that fails, or takes the device down, never stops the rest
+ *   check times COPY   times of single operations beside the rate of copies, in GB/s
  *
- * First parity: every operation against its truth (tests/gpu/parity.h), each in a process of its own, so that
- * one that fails, or takes the device down, never stops the rest. Then times, one line for each shape; the
- * ceiling is the rate of a large copy within the device's memory, bytes read and written. Exit 1: no device,
- * or a check that failed. */
+ * HALLMARK_GPU_SMALL=1: shapes for the emulator. Exit 1: no device, or a check that failed. */
 #include "kernels/device.h"
 #include "tests/gpu/parity.h"
 #include "tests/gpu/times.h"
@@ -44,22 +46,24 @@ static int open_device(struct device **device, struct device_stream **stream)
 
 static int facts(const void *with)
 {
-	struct device *device;
-	struct device_stream *stream;
+	struct times t = { .small = small };
 	(void)with;
-	if (open_device(&device, &stream) < 0)
+	if (open_device(&t.device, &t.stream) < 0)
 		return 1;
-	const struct device_facts *f = device_info(device);
-	printf("device: %s, %u multiprocessors, %.1f GiB, CUDA driver %u.%u, library %u.%u\n", f->name,
-	       f->multiprocessors, (double)f->memory_bytes / (double)(1u << 30), f->driver / 1000,
-	       f->driver % 1000 / 10, f->runtime / 1000, f->runtime % 1000 / 10);
+	const struct device_facts *f = device_info(t.device);
+	printf("{\"what\":\"device\",\"name\":\"%s\",\"capability\":%u,\"multiprocessors\":%u,"
+	       "\"memory_bytes\":%llu,\"driver\":%u,\"runtime\":%u}\n",
+	       f->name, f->capability, f->multiprocessors, (unsigned long long)f->memory_bytes, f->driver,
+	       f->runtime);
+	times_copy(&t);
+	times_cublas(&t);
 	return 0;
 }
 
 static void print(void *with, const char *line)
 {
 	(void)with;
-	printf("%s\n", line);
+	fprintf(stderr, "%s\n", line);
 }
 
 static int one_parity(const void *with)
@@ -70,14 +74,15 @@ static int one_parity(const void *with)
 	if (open_device(&p.device, &p.stream) < 0)
 		return 1;
 	uint32_t failures = parity_call(&p, f);
-	printf("parity %-14s %5u checks, %u failed, %.1f s\n", f->name, p.checks, failures, now() - began);
+	printf("{\"what\":\"parity\",\"operation\":\"%s\",\"ok\":%s,\"checks\":%u,\"failed\":%u,"
+	       "\"seconds\":%.2f}\n",
+	       f->name, failures == 0 ? "true" : "false", p.checks, failures, now() - began);
 	return failures != 0;
 }
 
 static int times(const void *with)
 {
-	struct times t = { .small = small };
-	(void)with;
+	struct times t = { .small = small, .ceiling = *(const double *)with };
 	if (open_device(&t.device, &t.stream) < 0)
 		return 1;
 	times_all(&t);
@@ -99,23 +104,29 @@ static bool apart(const char *name, int (*work)(const void *with), const void *w
 	if (child < 0 || waitpid(child, &status, 0) != child)
 		return false;
 	if (WIFSIGNALED(status))
-		printf("gpu-check: %s: ended by signal %d%s\n", name, WTERMSIG(status),
-		       WTERMSIG(status) == SIGALRM ? ": it took too long" : "");
+		printf("{\"what\":\"%s\",\"ok\":false,\"error\":\"ended by signal %d%s\"}\n", name,
+		       WTERMSIG(status), WTERMSIG(status) == SIGALRM ? ": it took too long" : "");
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static int parity(void)
+{
+	int failed = 0;
+	for (size_t i = 0; i < parity_count; i++)
+		failed += !apart(parity_all[i].name, one_parity, &parity_all[i]);
+	return failed != 0;
 }
 
 int main(int argc, char **argv)
 {
-	int failed = 0;
-	small = argc > 1 && strcmp(argv[1], "small") == 0;
-	if (!apart("device", facts, NULL))
-		return 1;
-	for (size_t i = 0; i < parity_count; i++)
-		failed += !apart(parity_all[i].name, one_parity, &parity_all[i]);
-	if (failed != 0)
-		printf("gpu-check: %d of %zu operations differ from the truth\n", failed, parity_count);
-	else
-		printf("gpu-check: all %zu operations agree with the truth\n", parity_count);
-	failed += !apart("times", times, NULL);
-	return failed != 0;
+	small = getenv("HALLMARK_GPU_SMALL") != NULL;
+	double ceiling = argc > 2 ? strtod(argv[2], NULL) * 1e9 : 0;
+	if (argc == 2 && strcmp(argv[1], "facts") == 0)
+		return !apart("facts", facts, NULL);
+	if (argc == 2 && strcmp(argv[1], "parity") == 0)
+		return parity();
+	if (argc == 3 && strcmp(argv[1], "times") == 0)
+		return !apart("times", times, &ceiling);
+	fprintf(stderr, "usage: check facts | parity | times COPY\n");
+	return 1;
 }

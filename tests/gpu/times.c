@@ -1,4 +1,4 @@
-/* Each shape timed, beside the share of the ceiling that its bytes reach. */
+/* Each shape timed, beside the share of the rate of copies that its bytes reach. */
 #include "tests/gpu/times.h"
 
 #include <stdio.h>
@@ -9,13 +9,15 @@
 
 static struct err why;
 
-static void must(int rc)
+void times_must(int rc, const struct err *e)
 {
 	if (rc < 0) {
-		fprintf(stderr, "gpu-check: %s\n", why.text);
+		fprintf(stderr, "gpu-check: %s\n", e->text);
 		exit(1);
 	}
 }
+
+static void must(int rc) { times_must(rc, &why); }
 
 static int by_value(const void *a, const void *b)
 {
@@ -42,10 +44,15 @@ static double time_us(struct times *t, void (*work)(struct times *t, void *with)
 static void line(const struct times *t, const char *kernel, const char *shape, double us, double bytes)
 {
 	double rate = bytes / us * 1e6;
-	printf("%-10s %-44s %10.2f %9.1f  %6.3f\n", kernel, shape, us, rate * 1e-9, rate / t->ceiling);
+	printf("{\"what\":\"time\",\"operation\":\"%s\",\"shape\":\"%s\",\"us\":%.2f,\"gb_s\":%.1f", kernel,
+	       shape, us, rate * 1e-9);
+	if (t->ceiling > 0)
+		printf(",\"of_copy\":%.3f", rate / t->ceiling);
+	printf("}\n");
+	fflush(stdout);
 }
 
-/* ---- the ceiling ---- */
+/* ---- copies ---- */
 
 struct copy {
 	struct device_buffer from, to;
@@ -57,7 +64,7 @@ static void one_copy(struct times *t, void *with)
 	must(device_copy(t->stream, &c->to, &c->from, c->to.bytes, &why));
 }
 
-static void measure_ceiling(struct times *t)
+void times_copy(struct times *t)
 {
 	size_t bytes = t->small ? 1u << 24 : 1u << 30;
 	struct copy c;
@@ -67,7 +74,7 @@ static void measure_ceiling(struct times *t)
 	t->ceiling = 2 * (double)bytes / time_us(t, one_copy, &c) * 1e6;
 	device_free(&c.from);
 	device_free(&c.to);
-	printf("ceiling: %.1f GB/s, a copy of %zu MiB within the device\n", t->ceiling * 1e-9, bytes >> 20);
+	printf("{\"what\":\"copy\",\"gb_s\":%.1f,\"mib\":%zu}\n", t->ceiling * 1e-9, bytes >> 20);
 }
 
 /* ---- moe_gate ---- */
@@ -124,8 +131,6 @@ static void time_gate(struct times *t, size_t which, uint32_t tokens)
 
 void times_all(struct times *t)
 {
-	measure_ceiling(t);
-	printf("%-10s %-44s %10s %9s  %6s\n", "kernel", "shape", "us", "GB/s", "of it");
 	for (size_t i = 0; i < sizeof gates / sizeof gates[0]; i++) {
 		for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
 			if (counts[c] == 1 || !t->small)
