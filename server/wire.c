@@ -1,4 +1,5 @@
 #include "server/wire.h"
+#include "base/limits.h"
 #include "server/tls.h"
 #include "net/tls.h"
 
@@ -73,7 +74,7 @@ void server_wire_finish(struct connection *c)
 
 ssize_t server_wire_forget(struct connection *c)
 {
-	char bytes[4096];
+	char bytes[KIB(64)]; /* what is refused is often long: less at a time would take longer */
 	return net_recv(c, bytes, sizeof bytes, 0);
 }
 
