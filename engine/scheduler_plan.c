@@ -390,13 +390,14 @@ static bool state_comes_anyway(const struct scheduler *s, const struct task *t)
 	return false;
 }
 
-/* The next prompt to go on with. */
+/* The next prompt to go on with, of a client that has some of the step left: one with many prompts
+ * and few rows would have each of them looked at in every step, while all others wait. */
 static struct task *next_prompt(const struct scheduler *s)
 {
 	struct task *best = NULL;
 	for (struct task *t = s->oldest; t != NULL; t = t->after) {
 		if (t->state == TASK_RUNNING && !t->stepping && !t->late && task_is_ready(t) &&
-		    !task_is_stream(t) &&
+		    !task_is_stream(t) && scheduler_share_rows(s, t, 1) > 0 &&
 		    (best == NULL || t->client->served < best->client->served))
 			best = t;
 	}
