@@ -106,14 +106,28 @@ static int prepare(struct onig_scratch *s, struct err *e)
 		return 0;
 	s->data = pcre2_match_data_create(1, NULL);
 	s->context = pcre2_match_context_create(NULL);
-	s->stack = pcre2_jit_stack_create(32 << 10, STACK_BYTES, NULL);
-	if (!s->data || !s->context || !s->stack) {
+	if (!s->data || !s->context) {
 		onig_scratch_free(s);
 		return err_set(e, ERR_NOMEM, "out of memory for matching");
 	}
 	pcre2_set_match_limit(s->context, MATCH_LIMIT);
-	pcre2_jit_stack_assign(s->context, NULL, s->stack);
 	return 0;
+}
+
+/* On the 32 KiB that it has of the thread's own stack, and on a large one where that is too small:
+ * mapping that for every text would make other threads wait. */
+static int match(const struct onig *r, struct onig_scratch *s, const char *text, size_t len,
+		 size_t from)
+{
+	PCRE2_SPTR bytes = (PCRE2_SPTR)text;
+	int rc = pcre2_match(r->code, bytes, len, from, PCRE2_NO_UTF_CHECK, s->data, s->context);
+	if (rc != PCRE2_ERROR_JIT_STACKLIMIT || s->stack)
+		return rc;
+	s->stack = pcre2_jit_stack_create(64 << 10, STACK_BYTES, NULL);
+	if (!s->stack)
+		return PCRE2_ERROR_NOMEMORY;
+	pcre2_jit_stack_assign(s->context, NULL, s->stack);
+	return pcre2_match(r->code, bytes, len, from, PCRE2_NO_UTF_CHECK, s->data, s->context);
 }
 
 static size_t next_character(const char *text, size_t len, size_t at)
@@ -129,8 +143,7 @@ int onig_next(const struct onig *r, struct onig_scratch *s, const char *text, si
 {
 	TRY(prepare(s, e));
 	while (len && at->from <= len) {
-		int rc = pcre2_match(r->code, (PCRE2_SPTR)text, len, at->from, PCRE2_NO_UTF_CHECK,
-				     s->data, s->context);
+		int rc = match(r, s, text, len, at->from);
 		if (rc == PCRE2_ERROR_NOMATCH)
 			return 0;
 		if (rc == PCRE2_ERROR_NOMEMORY)
