@@ -2,6 +2,10 @@
 #ifndef KERNELS_DEVICE_NUMBER_H
 #define KERNELS_DEVICE_NUMBER_H
 
+extern "C" {
+#include "kernels/number.h"
+}
+
 /* number_expm1 */
 static __device__ __forceinline__ float device_expm1(float x)
 {
@@ -29,6 +33,25 @@ static __device__ __forceinline__ float device_tanh(float x)
 	float e = device_expm1(2.0f * (a > 10.0f ? 10.0f : a));
 	float t = e / (e + 2.0f);
 	return __uint_as_float(__float_as_uint(t) | (__float_as_uint(x) & 0x80000000u));
+}
+
+/* number_erf */
+static __device__ __forceinline__ float device_erf(float x)
+{
+	const float near[] = NUMBER_ERF_NEAR, far[] = NUMBER_ERF_FAR;
+	float a = fabsf(x), square = x * x, p = near[6], q = far[7];
+	if (a < NUMBER_ERF_BORDER) {
+#pragma unroll
+		for (int i = 5; i >= 0; i--)
+			p = fmaf(p, square, near[i]);
+		return fmaf(x, p, x);
+	}
+	a = a > 4.0f ? 4.0f : a;
+#pragma unroll
+	for (int i = 6; i >= 0; i--)
+		q = fmaf(q, a, far[i]);
+	float y = 0.0f - device_expm1(q);
+	return __uint_as_float(__float_as_uint(y) | (__float_as_uint(x) & 0x80000000u));
 }
 
 #endif

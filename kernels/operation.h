@@ -24,7 +24,7 @@
 
 #define DEVICE_OPERATIONS(row)                                                       \
 	row(close_rows) row(norm_rows) row(gate_value) row(moe_gate) row(sort_slots) \
-		row(gqa_place) row(mla_place) row(attend)
+		row(gqa_place) row(mla_place) row(attend) row(product)
 
 #define DEVICE_ENUMERATOR(name) DEVICE_##name,
 enum device_operation { DEVICE_OPERATIONS(DEVICE_ENUMERATOR) DEVICE_OPERATION_COUNT };

@@ -16,7 +16,9 @@ struct device_job {
 	const float *bias, *bias_up; /* [w.rows]; NULL: none */
 	const float *x;
 	size_t x_stride;      /* floats from row to row */
-	const uint32_t *pick; /* row i of x is x[pick[i]]; NULL: x[i] */
+	/* Row i of x is x[pick[i]]; NULL: x[i], or with DEVICE_ROWS_WANTED and no range
+	 * x[batch->want[i]]. */
+	const uint32_t *pick;
 	/* Rows [range[0], range[1]) of pick (or of x) and of out; NULL: [0, rows) of the args. */
 	const uint32_t *range;
 	float *out;

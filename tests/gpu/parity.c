@@ -307,6 +307,22 @@ struct kernel_matrix *parity_matrix(struct parity *p, enum kernel_format f, uint
 	return w;
 }
 
+struct device_matrix parity_device_matrix(struct parity *p, const struct kernel_matrix *w)
+{
+	size_t bytes = fragment_panel_bytes(w->format, w->columns);
+	size_t blocks = (size_t)((w->rows + 127) / 128) * ((w->columns + 127) / 128);
+	struct device_matrix d = { .panel_bytes = bytes,
+				   .rows = w->rows,
+				   .columns = w->columns,
+				   .format = w->format };
+	void *panels = parity_host(p, kernel_panels(w) * bytes);
+	fragment_pack(w, 0, kernel_panels(w), panels);
+	d.at = parity_input(p, "weights", panels, kernel_panels(w) * bytes).at;
+	if (w->format == KERNEL_FP8)
+		d.scale = parity_input(p, "scales", w->scale, 4 * blocks).at;
+	return d;
+}
+
 /* ---- comparing ---- */
 
 double parity_error(const float *got, const double *truth, size_t n)

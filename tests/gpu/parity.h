@@ -32,7 +32,8 @@
 	row(sort_slots)   \
 	row(gqa_place)    \
 	row(mla_place)    \
-	row(attend)
+	row(attend)       \
+	row(product)
 
 struct parity_owned;
 
@@ -105,6 +106,9 @@ void parity_fetch(struct parity *p, struct parity_buffer *b);
 /* Packed from normal numbers of this deviation by the plain kernels; freed with the rest. */
 struct kernel_matrix *parity_matrix(struct parity *p, enum kernel_format f, uint32_t rows, uint32_t columns,
 				    float deviation);
+
+/* The same weights on the device, as its products read them. */
+struct device_matrix parity_device_matrix(struct parity *p, const struct kernel_matrix *w);
 
 /* ---- a pass ---- */
 
