@@ -6,6 +6,7 @@ set -eu
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 export GPU_KERNELS=$BUILD/lib/libkernels.a
+export GPU_PARITY=moe_gate # tests/kernels has them all
 HALLMARK_CUDA=$BUILD/emulator/libhallmark_cuda.so tests/gpu/run "$out" small >"$out/log" ||
 	{ cat "$out/log"; exit 1; }
 grep -q '^# host emulator' "$out/log"

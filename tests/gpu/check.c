@@ -3,7 +3,8 @@
  *
  *   check facts        the device; copies within its memory (bytes read and written); cuBLAS, if
  *                      HALLMARK_CUBLAS names it
- *   check parity       every operation against its truth (tests/gpu/parity.h), each in a process of its own,
+ *   check parity [NAME]
+ *                      every operation against its truth (tests/gpu/parity.h), each in a process of its own,
  *                      so that one that fails, or takes the device down, never stops the rest
  *   check times COPY   times of single operations beside the rate of copies, in GB/s
  *
@@ -109,11 +110,12 @@ static bool apart(const char *name, int (*work)(const void *with), const void *w
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-static int parity(void)
+static int parity(const char *only)
 {
 	int failed = 0;
 	for (size_t i = 0; i < parity_count; i++)
-		failed += !apart(parity_all[i].name, one_parity, &parity_all[i]);
+		if (only == NULL || strcmp(only, parity_all[i].name) == 0)
+			failed += !apart(parity_all[i].name, one_parity, &parity_all[i]);
 	return failed != 0;
 }
 
@@ -123,10 +125,10 @@ int main(int argc, char **argv)
 	double ceiling = argc > 2 ? strtod(argv[2], NULL) * 1e9 : 0;
 	if (argc == 2 && strcmp(argv[1], "facts") == 0)
 		return !apart("facts", facts, NULL);
-	if (argc == 2 && strcmp(argv[1], "parity") == 0)
-		return parity();
+	if ((argc == 2 || argc == 3) && strcmp(argv[1], "parity") == 0)
+		return parity(argv[2]);
 	if (argc == 3 && strcmp(argv[1], "times") == 0)
 		return !apart("times", times, &ceiling);
-	fprintf(stderr, "usage: check facts | parity | times COPY\n");
+	fprintf(stderr, "usage: check facts | parity [NAME] | times COPY\n");
 	return 1;
 }

@@ -25,23 +25,23 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Microseconds of one call of work, LAUNCHES in a row: the median of ROUNDS. */
-static double time_us(struct times *t, void (*work)(struct times *t, void *with), void *with)
+double times_us(struct times *t, void (*work)(struct times *t, void *with), void *with)
 {
 	double us[ROUNDS];
+	int rounds = t->small ? 1 : ROUNDS, launches = t->small ? 1 : LAUNCHES;
 	work(t, with); /* loads code, wakes the clocks */
-	for (int r = 0; r < ROUNDS; r++) {
+	for (int r = 0; r < rounds; r++) {
 		must(device_clock_start(t->stream, &why));
-		for (int i = 0; i < LAUNCHES; i++)
+		for (int i = 0; i < launches; i++)
 			work(t, with);
 		must(device_clock_stop(t->stream, &us[r], &why));
-		us[r] /= LAUNCHES;
+		us[r] /= launches;
 	}
-	qsort(us, ROUNDS, sizeof us[0], by_value);
-	return us[ROUNDS / 2];
+	qsort(us, (size_t)rounds, sizeof us[0], by_value);
+	return us[rounds / 2];
 }
 
-static void line(const struct times *t, const char *kernel, const char *shape, double us, double bytes)
+void times_line(const struct times *t, const char *kernel, const char *shape, double us, double bytes)
 {
 	double rate = bytes / us * 1e6;
 	printf("{\"what\":\"time\",\"operation\":\"%s\",\"shape\":\"%s\",\"us\":%.2f,\"gb_s\":%.1f", kernel,
@@ -71,7 +71,7 @@ void times_copy(struct times *t)
 	must(device_alloc(t->device, bytes, &c.from, &why));
 	must(device_alloc(t->device, bytes, &c.to, &why));
 	must(device_fill(t->stream, &c.from, 0x5a, &why));
-	t->ceiling = 2 * (double)bytes / time_us(t, one_copy, &c) * 1e6;
+	t->ceiling = 2 * (double)bytes / times_us(t, one_copy, &c) * 1e6;
 	device_free(&c.from);
 	device_free(&c.to);
 	printf("{\"what\":\"copy\",\"gb_s\":%.1f,\"mib\":%zu}\n", t->ceiling * 1e-9, bytes >> 20);
@@ -124,7 +124,7 @@ static void time_gate(struct times *t, size_t which, uint32_t tokens)
 		.rows_most = tokens
 	};
 	snprintf(shape, sizeof shape, "%s, tokens %u", gates[which].name, tokens);
-	line(t, "moe_gate", shape, time_us(t, one_gate, &args), (double)in + (double)out * 6);
+	times_line(t, "moe_gate", shape, times_us(t, one_gate, &args), (double)in + (double)out * 6);
 	device_free(&batch), device_free(&score), device_free(&bias), device_free(&expert);
 	device_free(&weight);
 }
@@ -137,4 +137,6 @@ void times_all(struct times *t)
 				time_gate(t, i, counts[c]);
 		}
 	}
+	times_product(t);
+	times_attend(t);
 }

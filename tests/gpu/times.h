@@ -16,5 +16,11 @@ void times_must(int rc, const struct err *e); /* ends the process where rc < 0 *
 void times_copy(struct times *t);             /* the rate of a large copy within the device's memory */
 void times_cublas(struct times *t);           /* of bf16 products, where cuBLAS can be loaded */
 void times_all(struct times *t);              /* of single operations */
+void times_product(struct times *t);          /* by format and rows */
+void times_attend(struct times *t);           /* by context and batch */
+
+/* Microseconds of one call of work, ten in a row: the median of nine. */
+double times_us(struct times *t, void (*work)(struct times *t, void *with), void *with);
+void times_line(const struct times *t, const char *kernel, const char *shape, double us, double bytes);
 
 #endif
