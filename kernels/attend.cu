@@ -632,6 +632,8 @@ static __global__ void __launch_bounds__(DEVICE_THREADS, MT == 1 && !WIDE ? 2 : 
 	attend_kernel(const __grid_constant__ struct attend_args a)
 {
 	SHARED_DYNAMIC(unsigned char, shared);
+	ptx_launch_next();
+	ptx_launch_wait();
 	attend_parts::attend_all<MT, PLANES, TILE, WIDE>(a, shared);
 }
 

@@ -22,7 +22,7 @@ enum {
 	STATES = 9,           /* words of a column: struct columns */
 	STAGES_MOST = 4,      /* in flight */
 	PAD = 16,             /* bytes between rows */
-	HALF_ROOM = 113 << 10 /* of two blocks on a multiprocessor */
+	HALF_ROOM = 112 << 10 /* of two blocks, in a step's kernel too */
 };
 
 struct plan {
@@ -54,6 +54,7 @@ static __host__ __device__ __forceinline__ uint32_t divided(uint32_t n, uint32_t
 static __host__ __device__ __forceinline__ uint32_t columns_most(const struct attend_args &a)
 {
 #ifdef DEVICE_STEP
+	(void)a;
 	return 2 * QUERIES;
 #else
 	bool few = a.latent || a.value > 128 || a.cache == KERNEL_CACHE_F32;

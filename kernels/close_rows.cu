@@ -31,7 +31,7 @@ static __device__ __forceinline__ struct scratch scratch_at(unsigned char *share
 		 (float *)(shared + CLOSE_SCRATCH) };
 }
 
-static __device__ __forceinline__ bool has_answer(const struct close_rows_args &a)
+static __host__ __device__ __forceinline__ bool has_answer(const struct close_rows_args &a)
 {
 	return a.answer != nullptr || a.slots.down != nullptr || a.slots.shared != nullptr;
 }
@@ -129,6 +129,22 @@ static __device__ void x_keep(const struct close_rows_args &a, uint32_t row, str
 					device_four_load<whole>(a.x + (size_t)row * a.n, i, a.n));
 }
 
+template <bool whole>
+static __device__ void embed(const struct close_rows_args &a, uint32_t row, struct scratch r)
+{
+	uint32_t token = a.batch->token[row];
+	for (uint32_t i = threadIdx.x * 4; i < a.n; i += DEVICE_FOURS) {
+		struct device_four f = { { 0, 0, 0, 0 } };
+#pragma unroll
+		for (uint32_t j = 0; j < 4; j++) {
+			if (whole || i + j < a.n)
+				f.v[j] = device_matrix_at(a.embed, token, i + j) * a.embed_scale;
+		}
+		device_four_store<whole>(a.x + (size_t)row * a.n, i, a.n, f);
+		device_four_store<true>(r.kept, i, a.n, f);
+	}
+}
+
 /* normed = next(kept) */
 template <bool whole>
 static __device__ void input_make(const struct close_rows_args &a, uint32_t row, struct scratch r)
@@ -149,7 +165,9 @@ template <bool whole>
 static __device__ void close_row(const struct close_rows_args &a, uint32_t row, struct scratch r)
 {
 	bool answered = has_answer(a);
-	if (!answered || a.early)
+	if (a.embed.at != nullptr)
+		embed<whole>(a, row, r);
+	else if (!answered || a.early)
 		x_keep<whole>(a, row, r);
 #pragma unroll 1
 	for (uint32_t step = 0; step < 2; step++) {
@@ -191,7 +209,9 @@ static bool close_rows_valid(const struct close_rows_args &a)
 	}
 	if (s.down != nullptr && (s.top_k == 0 || s.top_k > KERNEL_TOP_K || a.answer != nullptr))
 		return false;
-	return a.embed.at == nullptr && a.n > 0 && close_rows_shared(a) <= DEVICE_SHARED_MOST;
+	if (a.embed.at != nullptr && (a.embed.columns != a.n || close_rows_parts::has_answer(a)))
+		return false;
+	return a.n > 0 && close_rows_shared(a) <= DEVICE_SHARED_MOST;
 }
 
 #ifndef DEVICE_STEP

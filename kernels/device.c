@@ -82,6 +82,13 @@ static int load(struct device *d, const char *path, struct err *e)
 static int start(struct device *d, struct err *e)
 {
 	int error = d->table->open(d->which, &d->facts);
+	if (error == d->table->old_driver)
+		return err_set(e, ERR_UNSUPPORTED,
+			       "the NVIDIA driver is too old: it is for CUDA %u.%u, the library "
+			       "needs %u.%u: %s",
+			       d->facts.driver / 1000, d->facts.driver % 1000 / 10,
+			       d->facts.runtime / 1000, d->facts.runtime % 1000 / 10,
+			       d->table->why(error));
 	if (error != 0)
 		return d->which > 0 ? err_set(e, ERR_NOTFOUND, "no device found: GPU %u: %s",
 					      d->which, d->table->why(error))
@@ -151,7 +158,12 @@ static int answer(const struct device *d, int error, const char *what, struct er
 {
 	if (error == 0)
 		return 0;
-	int code = error == d->table->out_of_memory ? ERR_NOMEM : ERR_IO;
+	if (d->table->lost(error))
+		return err_set(e, ERR_UNAVAILABLE, "the GPU %.100s was lost: %s: %s",
+			       d->facts.name, what, d->table->why(error));
+	int code = error == d->table->out_of_memory ? ERR_NOMEM
+		   : error == d->table->unsupported ? ERR_UNSUPPORTED
+						    : ERR_IO;
 	return err_set(e, code, "%.100s: %s: %s", d->facts.name, what, d->table->why(error));
 }
 
@@ -282,6 +294,46 @@ int device_run(struct device_stream *s, enum device_operation o, const void *arg
 	int error = t->operation[o].run(s->at, args);
 	check(error != t->invalid);
 	return answer(s->device, error, t->operation[o].name, e);
+}
+
+/* ---- lists of operations ---- */
+
+struct device_steps {
+	struct device_stream *stream;
+	void *at;
+};
+
+int device_steps_open(struct device_stream *s, const struct device_step *step, uint32_t count,
+		      enum device_steps_way way, struct device_steps **out, struct err *e)
+{
+	const struct device_table *t = entered(s->device);
+	check(count > 0);
+	struct device_steps *l = calloc(1, sizeof *l);
+	if (!l)
+		return err_set(e, ERR_NOMEM, "%s", err_name(ERR_NOMEM));
+	l->stream = s;
+	int error = t->steps_open(s->at, step, count, way, &l->at);
+	check(error != t->invalid);
+	int rc = answer(s->device, error, "prepare a list of operations", e);
+	if (rc < 0)
+		free(l);
+	else
+		*out = l;
+	return rc;
+}
+
+int device_steps_run(struct device_steps *l, struct err *e)
+{
+	const struct device_table *t = entered(l->stream->device);
+	return answer(l->stream->device, t->steps_run(l->stream->at, l->at),
+		      "run a list of operations", e);
+}
+
+void device_steps_close(struct device_steps *l)
+{
+	if (l)
+		entered(l->stream->device)->steps_close(l->at);
+	free(l);
 }
 
 int device_ask(struct device_stream *s, const struct device_probe *p, struct err *e)

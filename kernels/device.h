@@ -20,9 +20,11 @@ struct device_stream;
 
 struct device_facts {
 	char name[256];           /* "NVIDIA H200" */
+	uint32_t index;           /* its number, from 0 */
 	uint32_t capability;      /* compute capability, 10 * major + minor: 90 */
 	uint32_t multiprocessors; /* streaming multiprocessors */
 	uint64_t memory_bytes;
+	uint64_t shared_bytes, l2_bytes; /* that one block may have; the second cache */
 	uint32_t driver, runtime; /* CUDA versions, 1000 * major + 10 * minor: 13000 */
 };
 
@@ -98,6 +100,31 @@ int device_run(struct device_stream *s, enum device_operation o, const void *arg
 		return device_run(s, DEVICE_##name, args, e);                                   \
 	}
 DEVICE_OPERATIONS(DEVICE_CALL)
+
+/* ---- lists of operations, run many times ---- */
+
+struct device_step {
+	enum device_operation operation;
+	const void *args; /* its struct; all of a list name one batch */
+};
+
+/* How: every way gives the same bits. */
+enum device_steps_way {
+	DEVICE_STEPS_LAUNCHES, /* one launch after the other, as by device_run */
+	DEVICE_STEPS_GRAPH,    /* the launches, recorded once */
+	DEVICE_STEPS_AHEAD,    /* and each may begin while the one before it ends */
+	DEVICE_STEPS_KERNEL    /* one kernel, with a barrier between operations: for few rows */
+};
+
+struct device_steps;
+/* args are copied, but not what they point to. ERR_UNSUPPORTED: this way cannot run one of them.
+ * ERR_NOMEM. A shape against its rules is a broken invariant. */
+int device_steps_open(struct device_stream *s, const struct device_step *step, uint32_t count,
+		      enum device_steps_way way, struct device_steps **out,
+		      struct err *e) MUST_USE;
+/* Give all to the stream that the list was made for. */
+int device_steps_run(struct device_steps *l, struct err *e) MUST_USE;
+void device_steps_close(struct device_steps *l); /* waits; NULL is fine */
 
 /* For tests: what the device's own instructions do (kernels/device_probe.h). */
 int device_ask(struct device_stream *s, const struct device_probe *p, struct err *e) MUST_USE;

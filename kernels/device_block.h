@@ -33,6 +33,10 @@
 
 /* Multiprocessors of the device that was opened last (device_runtime.cu). No bit depends on it. */
 extern uint32_t device_multiprocessors;
+/* Launches of this thread may begin before the one ahead of them has ended, up to ptx_launch_wait
+ * (device_steps.cu sets it while it records). */
+extern thread_local bool device_launch_ahead;
+extern cudaLaunchAttribute device_ahead_attribute;
 
 /* ---- launching ---- */
 
@@ -44,6 +48,8 @@ static inline cudaLaunchConfig_t device_launch(void *stream, uint32_t blocks, si
 	launch.blockDim = dim3(DEVICE_THREADS);
 	launch.dynamicSmemBytes = shared;
 	launch.stream = (cudaStream_t)stream;
+	launch.attrs = &device_ahead_attribute;
+	launch.numAttrs = device_launch_ahead ? 1 : 0;
 	return launch;
 }
 
@@ -52,6 +58,8 @@ static inline cudaLaunchConfig_t device_launch(void *stream, uint32_t blocks, si
 		name##_kernel(const __grid_constant__ struct name##_args a)                       \
 	{                                                                                         \
 		SHARED_DYNAMIC(unsigned char, shared);                                            \
+		ptx_launch_next();                                                                \
+		ptx_launch_wait();                                                                \
 		name##_block(a, shared);                                                          \
 	}                                                                                         \
 	extern "C" int name##_cuda(void *stream, const struct name##_args *a)                     \

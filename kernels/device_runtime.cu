@@ -1,5 +1,5 @@
 /* The library's table: memory and streams by CUDA's runtime, operations by the other .cu files. */
-#include "kernels/device_kernel.h"
+#include "kernels/device_runtime.h"
 
 #include <stdio.h>
 
@@ -9,24 +9,51 @@ struct stream {
 };
 
 uint32_t device_multiprocessors = 1;
+thread_local bool device_launch_ahead;
+cudaLaunchAttribute device_ahead_attribute;
 
 static const char *why(int error) { return cudaGetErrorString((cudaError_t)error); }
+
+/* After these every call fails until the program ends. */
+static bool is_lost(int error)
+{
+	static const int losses[] = {
+		46,            /* the device is busy or unavailable */
+		214,           /* an uncorrectable error of its memory */
+		220,           /* or of NVLink */
+		226,           /* contained by the driver */
+		700,           /* an illegal address */
+		702,           /* a kernel took too long */
+		709,           /* the context was destroyed */
+		710,           /* an assertion */
+		714,           /* a stack */
+		715,           /* an instruction */
+		716,           /* a misaligned address */
+		717, 718, 719, /* a launch failure without a name */
+		999,           /* unknown */
+	};
+	for (int loss : losses) {
+		if (error == loss)
+			return true;
+	}
+	return false;
+}
 
 static int open_nth(uint32_t which, struct device_facts *out)
 {
 	int devices = 0, driver = 0, runtime = 0;
 	cudaDeviceProp found;
 	cudaError_t error = cudaGetDeviceCount(&devices);
+	cudaDriverGetVersion(&driver); /* fails only where no driver is */
+	cudaRuntimeGetVersion(&runtime);
+	out->driver = (uint32_t)driver;
+	out->runtime = (uint32_t)runtime;
 	if (error == cudaSuccess && which >= (uint32_t)devices)
 		error = cudaErrorNoDevice;
 	if (error == cudaSuccess)
 		error = cudaSetDevice((int)which);
 	if (error == cudaSuccess)
 		error = cudaGetDeviceProperties(&found, (int)which);
-	if (error == cudaSuccess)
-		error = cudaDriverGetVersion(&driver);
-	if (error == cudaSuccess)
-		error = cudaRuntimeGetVersion(&runtime);
 	if (error != cudaSuccess)
 		return error;
 	snprintf(out->name, sizeof out->name, "%s", found.name);
@@ -34,8 +61,11 @@ static int open_nth(uint32_t which, struct device_facts *out)
 	out->multiprocessors = (uint32_t)found.multiProcessorCount;
 	device_multiprocessors = out->multiprocessors;
 	out->memory_bytes = found.totalGlobalMem;
-	out->driver = (uint32_t)driver;
-	out->runtime = (uint32_t)runtime;
+	out->index = which;
+	out->shared_bytes = found.sharedMemPerBlockOptin;
+	out->l2_bytes = (uint64_t)found.l2CacheSize;
+	device_ahead_attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+	device_ahead_attribute.val.programmaticStreamSerializationAllowed = 1;
 	return 0;
 }
 
@@ -96,7 +126,8 @@ static int stream_open(void **out)
 	return error;
 }
 
-static cudaStream_t stream_of(void *stream) { return ((struct stream *)stream)->at; }
+cudaStream_t device_stream_of(void *stream) { return ((struct stream *)stream)->at; }
+static cudaStream_t stream_of(void *stream) { return device_stream_of(stream); }
 
 static int wait_for(void *stream) { return cudaStreamSynchronize(stream_of(stream)); }
 
@@ -136,18 +167,18 @@ static int probe(void *stream, const struct device_probe *p)
 	return device_probe_cuda(stream_of(stream), p);
 }
 
-#define DEVICE_RUN(name)                                                                           \
-	static int run_##name(void *stream, const void *args)                                      \
-	{                                                                                          \
-		return name##_cuda(stream_of(stream), (const struct name##_args *)args);           \
+#define DEVICE_RUN(name)                                                                 \
+	static int run_##name(void *stream, const void *args)                            \
+	{                                                                                \
+		return name##_cuda(stream_of(stream), (const struct name##_args *)args); \
 	}
 DEVICE_OPERATIONS(DEVICE_RUN)
 
-#define DEVICE_ROW(name) { #name, run_##name },
 /* As .ci/cuda compiles. */
 static const uint32_t capabilities[] = { 80, 90, 100, 120, 0 };
 
-static const struct device_row operations[] = { DEVICE_OPERATIONS(DEVICE_ROW) };
+#define DEVICE_ROW(name) { #name, run_##name, sizeof(struct name##_args) },
+const struct device_row device_operations[] = { DEVICE_OPERATIONS(DEVICE_ROW) };
 
 extern "C" __attribute__((visibility("default"))) const struct device_table *hallmark_cuda(void)
 {
@@ -156,9 +187,12 @@ extern "C" __attribute__((visibility("default"))) const struct device_table *hal
 		capabilities,
 		cudaErrorMemoryAllocation,
 		cudaErrorInvalidValue,
-		operations,
+		cudaErrorNotSupported,
+		cudaErrorInsufficientDriver,
+		device_operations,
 		DEVICE_OPERATION_COUNT,
 		why,
+		is_lost,
 		open_nth,
 		enter,
 		memory_left,
@@ -174,6 +208,9 @@ extern "C" __attribute__((visibility("default"))) const struct device_table *hal
 		clock_start,
 		clock_stop,
 		probe,
+		device_steps_make,
+		device_steps_go,
+		device_steps_end,
 	};
 	return &table;
 }

@@ -5,7 +5,7 @@
 
 #include "kernels/device.h"
 
-#define DEVICE_TABLE_VERSION 7 /* raise with every change of this file or of operation.h */
+#define DEVICE_TABLE_VERSION 8 /* raise with every change of this file or of operation.h */
 #define DEVICE_TABLE_SYMBOL "hallmark_cuda"
 
 enum device_way { DEVICE_UP, DEVICE_DOWN, DEVICE_WITHIN };
@@ -14,6 +14,7 @@ enum device_way { DEVICE_UP, DEVICE_DOWN, DEVICE_WITHIN };
 struct device_row {
 	const char *name;
 	int (*run)(void *stream, const void *args);
+	size_t args_bytes;
 };
 
 struct device_table {
@@ -21,11 +22,13 @@ struct device_table {
 	/* Compute capabilities that the library has code for, 10 * major + minor, 0 behind the last.
 	 * Code runs on those of the same major and no lower minor number. */
 	const uint32_t *capability;
-	int out_of_memory, invalid;         /* the error numbers that mean it */
+	/* the error numbers that mean it */
+	int out_of_memory, invalid, unsupported, old_driver;
 	const struct device_row *operation; /* [operations], by enum device_operation */
 	uint32_t operations;
 
 	const char *(*why)(int error);
+	bool (*lost)(int error); /* the device answers no more */
 	int (*open)(uint32_t which, struct device_facts *out);
 	int (*enter)(uint32_t which); /* what follows in this thread is of that GPU */
 	int (*memory)(uint64_t *bytes);
@@ -41,6 +44,10 @@ struct device_table {
 	int (*clock_start)(void *stream);
 	int (*clock_stop)(void *stream, double *us);
 	int (*probe)(void *stream, const struct device_probe *p);
+	int (*steps_open)(void *stream, const struct device_step *step, uint32_t count,
+			  enum device_steps_way way, void **out);
+	int (*steps_run)(void *stream, void *steps);
+	int (*steps_close)(void *steps);
 };
 
 typedef const struct device_table *device_table_function(void);

@@ -218,6 +218,43 @@ static void compare_alone(struct parity *p, struct close_case *c)
 	parity_equal(p, c->normed.host, normed, all, "parts %x, n %u: rows alone: normed", c->parts, c->n);
 }
 
+/* ---- embeddings ---- */
+
+/* x has the bits of the matrix's row times the scale, whatever the format. */
+static void compare_embedded(struct parity *p, enum kernel_format format, uint32_t n, uint32_t vocab)
+{
+	struct parity_batch batch;
+	const struct parity_shape s = { .sequences = 2, .rows_most = parity_pick(p, 12, 300), .vocab = vocab };
+	const struct kernel_matrix *w = parity_matrix(p, format, vocab, n, 1);
+	parity_batch(p, &s, &batch);
+	size_t all = (size_t)batch.host.rows * n;
+	struct parity_buffer x = parity_output(p, "x", all * 4), normed = parity_output(p, "normed", all * 4);
+	struct parity_buffer gain = parity_f32(p, "gain", n, 1);
+	float *row = parity_host(p, all * sizeof *row);
+	double *truth = parity_host(p, all * sizeof *truth);
+	const struct close_rows_args a = { .batch = batch.at,
+					   .embed = parity_device_matrix(p, w),
+					   .embed_scale = 1.5f,
+					   .x = x.at,
+					   .normed = normed.at,
+					   .n = n,
+					   .eps = 1e-6f,
+					   .next = { gain.at, NULL },
+					   .rows_most = 2 * s.rows_most };
+	PARITY_RUN(p, close_rows, &a);
+	for (uint32_t i = 0; i < batch.host.rows; i++) {
+		kernel_matrix_row(w, batch.host.token[i], row + (size_t)i * n);
+		for (uint32_t k = 0; k < n; k++)
+			row[(size_t)i * n + k] *= 1.5f;
+		kernel_truth_rmsnorm(row + (size_t)i * n, gain.host, n, 1e-6, truth + (size_t)i * n);
+	}
+	parity_fetch(p, &x);
+	parity_fetch(p, &normed);
+	parity_equal(p, x.host, row, all * 4, "embedded, format %d, n %u", (int)format, n);
+	parity_expect(p, parity_error(normed.host, truth, all), 4e-6, "embedded, format %d, n %u: normed",
+		      (int)format, n);
+}
+
 void parity_close_rows(struct parity *p)
 {
 	static const uint32_t widths[] = { 1, 3, 4, 64, 101, 1024, 1028, 1500, 2047, 2880 };
@@ -239,5 +276,9 @@ void parity_close_rows(struct parity *p)
 		compare_case(p, &c);
 		if (c.n % 4 == 0)
 			compare_alone(p, &c);
+	}
+	for (int f = 0; f < KERNEL_FORMATS; f++) {
+		compare_embedded(p, (enum kernel_format)f, 96, 61);
+		compare_embedded(p, (enum kernel_format)f, 544, 200);
 	}
 }

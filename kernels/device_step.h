@@ -1,0 +1,29 @@
+/* Private: a list of operations as one kernel runs it (step.cu), and who makes such lists
+ * (device_steps.cu). */
+#ifndef KERNELS_DEVICE_STEP_H
+#define KERNELS_DEVICE_STEP_H
+
+#include "kernels/device_kernel.h"
+
+#define STEP_ARGS 448 /* bytes that an operation's arguments have at most */
+
+/* One operation. */
+struct alignas(16) step_record {
+	unsigned char args[STEP_ARGS];
+	uint32_t operation, unused[3];
+};
+
+/* In device memory, but for the struct itself. */
+struct step_list {
+	const struct step_record *record; /* [count] */
+	const struct device_batch *batch; /* that all of them name */
+	uint32_t *barrier;                /* device_grid_barrier's */
+	uint32_t count;
+};
+
+/* What a launch of these records takes. cudaErrorInvalidValue: one breaks its rules;
+ * cudaErrorNotSupported: one kernel cannot run them. record: host memory. */
+int step_plan(const struct step_record *record, uint32_t count, uint32_t *blocks, size_t *shared);
+int step_launch(cudaStream_t stream, const struct step_list &list, uint32_t blocks, size_t shared);
+
+#endif

@@ -1,0 +1,140 @@
+/* A list of operations as one launch: all multiprocessors walk through it, with a barrier of the
+ * grid between one operation and the next.
+ * Bound:   as each operation; a barrier takes about a microsecond.
+ * Bytes:   464 a block and operation, while it waits: the arguments of the next one.
+ * Launch:  cooperative, as many blocks of 256 threads as the device holds at once.
+ * Limits:  registers 128, threads 256, blocks 2, local 0
+ * Shared:  1 KiB, and the most that an operation of the list takes.
+ * Order:   that of each operation: none depends on the number of blocks, so that one launch and
+ *          many give the same bits. */
+#define DEVICE_STEP
+#include "kernels/device_step.h"
+
+#include "kernels/attend.cu"
+#include "kernels/close_rows.cu"
+#include "kernels/gate_value.cu"
+#include "kernels/gqa_place.cu"
+#include "kernels/mla_place.cu"
+#include "kernels/moe_gate.cu"
+#include "kernels/norm_rows.cu"
+#include "kernels/product.cu"
+#include "kernels/sort_slots.cu"
+
+#include <stddef.h>
+
+/* Before an operation's own memory. The batch is copied once, so that no operation begins by
+ * waiting for it: an acquiring barrier empties the first cache. */
+struct step_room {
+	struct step_record record[2]; /* this operation's and the next one's */
+	struct device_batch batch;
+};
+
+#define STEP_ROOM 1024
+
+static_assert(sizeof(struct step_room) <= STEP_ROOM, "operations begin behind it");
+
+#define STEP_RULES(name)                                                \
+	static_assert(sizeof(struct name##_args) <= STEP_ARGS &&        \
+			      sizeof(struct name##_args) % 4 == 0 &&    \
+			      offsetof(struct name##_args, batch) == 0, \
+		      #name);
+DEVICE_OPERATIONS(STEP_RULES)
+
+/* The batch of the copy is that in shared memory. */
+static __device__ void step_fetch(const struct step_list &l, uint32_t i, struct step_room *room)
+{
+	const uint32_t *from = (const uint32_t *)&l.record[i];
+	uint32_t *to = (uint32_t *)&room->record[i % 2];
+	uint64_t batch = (uint64_t)(uintptr_t)&room->batch;
+	for (uint32_t w = threadIdx.x; w < sizeof(struct step_record) / 4; w += DEVICE_THREADS)
+		to[w] = w > 1 ? from[w] : (uint32_t)(batch >> 32 * w);
+}
+
+static __device__ void step_operation(const struct step_record &r, unsigned char *shared)
+{
+#define STEP_CASE(name)                                                    \
+	case DEVICE_##name:                                                \
+		name##_block(*(const struct name##_args *)r.args, shared); \
+		break;
+	switch (r.operation) {
+		DEVICE_OPERATIONS(STEP_CASE)
+	}
+}
+
+static __global__ void __launch_bounds__(DEVICE_THREADS, 2)
+	step(const __grid_constant__ struct step_list l)
+{
+	SHARED_DYNAMIC(unsigned char, shared);
+	struct step_room *room = (struct step_room *)shared;
+	const uint32_t *batch = (const uint32_t *)l.batch;
+	for (uint32_t w = threadIdx.x; w < sizeof room->batch / 4; w += DEVICE_THREADS)
+		((uint32_t *)&room->batch)[w] = batch[w];
+	step_fetch(l, 0, room);
+	__syncthreads();
+	for (uint32_t i = 0; i < l.count; i++) {
+		step_operation(room->record[i % 2], shared + STEP_ROOM);
+		if (i + 1 == l.count)
+			break;
+		step_fetch(l, i + 1, room);
+		device_grid_barrier(l.barrier);
+	}
+}
+
+static size_t step_shared(const struct step_record &r, bool *valid)
+{
+#define STEP_SHARED(name)                                                   \
+	case DEVICE_##name:                                                 \
+		*valid = name##_valid(*(const struct name##_args *)r.args); \
+		return name##_shared(*(const struct name##_args *)r.args);
+	switch (r.operation) {
+		DEVICE_OPERATIONS(STEP_SHARED)
+	}
+	*valid = false;
+	return 0;
+}
+
+int step_plan(const struct step_record *record, uint32_t count, uint32_t *blocks, size_t *shared)
+{
+	int device = 0, multiprocessors = 0, each = 0;
+	*shared = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		bool valid;
+		size_t bytes = step_shared(record[i], &valid);
+		if (record[i].operation == DEVICE_product &&
+		    ((const struct product_args *)record[i].args)->rows_most > PRODUCT_NARROW)
+			return cudaErrorNotSupported;
+		if (!valid)
+			return cudaErrorInvalidValue;
+		*shared = bytes > *shared ? bytes : *shared;
+	}
+	*shared += STEP_ROOM;
+	if (*shared > DEVICE_SHARED_MOST)
+		return cudaErrorNotSupported;
+	cudaError_t error = cudaGetDevice(&device);
+	if (error == cudaSuccess)
+		error = cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount,
+					       device);
+	if (error == cudaSuccess)
+		error = cudaFuncSetAttribute(step, cudaFuncAttributeMaxDynamicSharedMemorySize,
+					     (int)*shared);
+	if (error == cudaSuccess)
+		error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, step, DEVICE_THREADS,
+								      *shared);
+	*blocks = (uint32_t)(multiprocessors * each);
+	return error != cudaSuccess ? error : *blocks == 0 ? cudaErrorNotSupported : cudaSuccess;
+}
+
+int step_launch(cudaStream_t stream, const struct step_list &list, uint32_t blocks, size_t shared)
+{
+	cudaLaunchConfig_t launch = {};
+	cudaLaunchAttribute together = {};
+	together.id = cudaLaunchAttributeCooperative;
+	together.val.cooperative = 1;
+	launch.gridDim = dim3(blocks);
+	launch.blockDim = dim3(DEVICE_THREADS);
+	launch.dynamicSmemBytes = shared;
+	launch.stream = stream;
+	launch.attrs = &together;
+	launch.numAttrs = 1;
+	return cudaLaunchKernelEx(&launch, step, list);
+}
