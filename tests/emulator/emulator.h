@@ -69,8 +69,8 @@ struct emulator_watch {
 bool emulator_run(const struct emulator_kernel &kernel, enum emulator_order order,
 		  struct emulator_watch *watch);
 
-/* Within a watch: append the bytes of the block's shared memory. */
-void emulator_shared_bytes(std::vector<unsigned char> *out);
+/* Within a watch: each piece of the block's shared memory. */
+void emulator_shared_each(const std::function<void(const unsigned char *at, size_t bytes)> &see);
 
 /* The last failure, in words. */
 void emulator_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

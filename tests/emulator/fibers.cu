@@ -671,13 +671,11 @@ void emulator_in_shared(struct emulator_site site, const void *at, unsigned byte
 	emulator_fault("%s at %s:%d: not within shared memory", site.what, site.file, site.line);
 }
 
-void emulator_shared_bytes(std::vector<unsigned char> *out)
+void emulator_shared_each(const std::function<void(const unsigned char *at, size_t bytes)> &see)
 {
 	const struct block &b = here();
-	for (unsigned i = 0; i < b.declarations; i++) {
-		const char *at = b.arena + b.declaration[i].at;
-		out->insert(out->end(), at, at + b.declaration[i].bytes);
-	}
+	for (unsigned i = 0; i < b.declarations; i++)
+		see((const unsigned char *)b.arena + b.declaration[i].at, b.declaration[i].bytes);
 }
 
 void *emulator_shared(const void *name, size_t bytes)

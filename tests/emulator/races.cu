@@ -25,16 +25,27 @@ struct witness {
 	std::vector<unsigned char> bytes;
 };
 
-uint64_t hash_of(const std::vector<unsigned char> &bytes)
+uint64_t mix(uint64_t hash, uint64_t word)
 {
-	uint64_t hash = 0x9e3779b97f4a7c15u, word;
-	for (size_t i = 0; i < bytes.size(); i += 8) {
-		word = 0;
-		memcpy(&word, &bytes[i], bytes.size() - i < 8 ? bytes.size() - i : 8);
-		hash = (hash ^ word) * 0xff51afd7ed558ccdu;
-		hash ^= hash >> 32;
+	hash = (hash ^ word) * 0xff51afd7ed558ccdu;
+	return hash ^ hash >> 32;
+}
+
+/* Four chains, so that the processor need not wait for each product. */
+uint64_t hash_of(uint64_t start, const unsigned char *bytes, size_t n)
+{
+	uint64_t hash[4] = { start, 1, 2, 3 }, word[4];
+	size_t i = 0;
+	for (; i + sizeof word <= n; i += sizeof word) {
+		memcpy(word, bytes + i, sizeof word);
+		for (int j = 0; j < 4; j++)
+			hash[j] = mix(hash[j], word[j]);
 	}
-	return hash;
+	memset(word, 0, sizeof word);
+	memcpy(word, bytes + i, n - i);
+	for (int j = 0; j < 4; j++)
+		start = mix(start, mix(hash[j], word[j]));
+	return start;
 }
 
 bool same_mark(const struct mark &a, const struct mark &b)
@@ -45,9 +56,13 @@ bool same_mark(const struct mark &a, const struct mark &b)
 bool at_barrier(struct emulator_watch *watch, size_t block, struct emulator_site site)
 {
 	struct witness *w = (struct witness *)watch;
-	w->bytes.clear();
-	emulator_shared_bytes(&w->bytes);
-	struct mark here = { block, site, hash_of(w->bytes) };
+	uint64_t hash = 0;
+	emulator_shared_each([&](const unsigned char *at, size_t n) { hash = hash_of(hash, at, n); });
+	struct mark here = { block, site, hash };
+	if (w->at == w->stop)
+		emulator_shared_each([&](const unsigned char *at, size_t n) {
+			w->bytes.insert(w->bytes.end(), at, at + n);
+		});
 	if (w->compares && (w->at >= w->mark.size() || !same_mark(w->mark[w->at], here)))
 		return false;
 	if (!w->compares)
@@ -63,9 +78,10 @@ char *start_of(const struct emulator_allocation &a) { return a.block + EMULATOR_
 
 void keep(memory *out)
 {
-	out->clear();
+	size_t i = 0;
+	out->resize(emulator_allocations().size());
 	for (const auto &[at, a] : emulator_allocations())
-		out->emplace_back(start_of(a), start_of(a) + a.bytes);
+		(*out)[i++].assign(start_of(a), start_of(a) + a.bytes);
 }
 
 void put_back(const memory &from)
@@ -82,10 +98,10 @@ bool ends_alike(const struct emulator_kernel &kernel, const memory &expected, co
 	size_t i = 0;
 	for (const auto &[at, a] : emulator_allocations()) {
 		const char *now = start_of(a);
-		size_t byte = 0;
-		while (byte < a.bytes && now[byte] == expected[i][byte])
-			byte++;
-		if (byte < a.bytes) {
+		if (memcmp(now, expected[i].data(), a.bytes) != 0) {
+			size_t byte = 0;
+			while (now[byte] == expected[i][byte])
+				byte++;
 			emulator_say("a race: byte %zu of an allocation of %zu differs when %s run in the other "
 				     "order (%.100s)", byte, a.bytes, who, kernel.name.c_str());
 			return false;
@@ -125,7 +141,7 @@ void say_where(const struct emulator_kernel &kernel, const memory &before, const
 
 bool emulator_run_races(const struct emulator_kernel &kernel)
 {
-	memory before, after;
+	static memory before, after; /* one launch at a time; their room is kept */
 	struct witness w = { { at_barrier }, {}, 0, SIZE_MAX, false, {} };
 	keep(&before);
 	if (!emulator_run(kernel, EMULATOR_ASCENDING, &w.watch))
