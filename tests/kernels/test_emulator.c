@@ -234,18 +234,21 @@ Test(emulator, a_lost_device_answers_every_call_with_a_sentence)
 {
 	struct opened o;
 	struct device_buffer more;
+	struct device_stream *other = NULL;
 	char text[8] = "";
 	open_with(&o, "EMULATOR_LOSE_AFTER", "2");
 	cr_assert_eq(device_fill(o.stream, &o.some, 0, &e), 0);
 	cr_assert_eq(launch(&o), 0, "%s", e.text);
 	cr_assert_eq(launch(&o), 0, "%s", e.text);
-	cr_assert_eq(launch(&o), ERR_IO);
-	cr_assert_str_eq(e.text, "host emulator: probe: unspecified launch failure: the device is lost");
-	cr_assert_eq(device_wait(o.stream, &e), ERR_IO);
-	cr_assert_eq(device_download(o.stream, text, &o.some, 0, 8, &e), ERR_IO);
+	cr_assert_eq(launch(&o), ERR_UNAVAILABLE);
+	cr_assert_str_eq(e.text,
+			 "the GPU host emulator was lost: probe: unspecified launch failure: the device is lost");
+	cr_assert_eq(device_wait(o.stream, &e), ERR_UNAVAILABLE);
+	cr_assert_eq(device_download(o.stream, text, &o.some, 0, 8, &e), ERR_UNAVAILABLE);
 	cr_assert_not_null(strstr(e.text, "the device is lost"), "%s", e.text);
-	cr_assert_eq(device_alloc(o.device, 8, &more, &e), ERR_IO);
-	cr_assert_eq(launch(&o), ERR_IO);
+	cr_assert_eq(device_alloc(o.device, 8, &more, &e), ERR_UNAVAILABLE);
+	cr_assert_eq(device_stream_open(o.device, &other, &e), ERR_UNAVAILABLE);
+	cr_assert_eq(launch(&o), ERR_UNAVAILABLE);
 	close_opened(&o);
 }
 
@@ -267,14 +270,13 @@ Test(emulator, memory_is_as_much_as_is_said_and_what_is_freed_can_be_taken_again
 	close_opened(&o);
 }
 
-Test(emulator, an_old_driver_is_no_device)
+Test(emulator, an_old_driver_is_refused_with_both_versions)
 {
 	struct device *d = NULL;
 	setenv("EMULATOR_DRIVER", "12000", 1);
-	cr_assert_eq(device_open(&d, emulated("libhallmark_cuda.so"), &e), ERR_NOTFOUND);
-	cr_assert_not_null(strstr(e.text, "no device found: GPU 0: CUDA driver version is insufficient") ?:
-				   strstr(e.text, "no device found: CUDA driver version is insufficient"),
-			   "%s", e.text);
+	cr_assert_eq(device_open(&d, emulated("libhallmark_cuda.so"), &e), ERR_UNSUPPORTED);
+	cr_assert_not_null(strstr(e.text, "driver is too old: it is for CUDA 12.0, the library needs 13.0"), "%s",
+			   e.text);
 }
 
 Test(emulator, each_of_several_devices_has_memory_of_its_own)
