@@ -16,29 +16,37 @@
 #define FRAGMENT_GROUPS (FRAGMENT_SEGMENT / KERNEL_GROUP)
 
 /* Of a format: `parts` bf16 numbers a value; `tiles` of 16 K that a stride of 512 bytes holds, or
- * one part of; `loads` strides that a lane has in flight, a chunk; K of a group of one scale (0:
- * none), bytes of a scale in the panel (0: it is not there). */
+ * one part of; `loads` strides that a lane has in flight, a chunk; `step` tiles multiplied by one
+ * round of a loop; K of a group of one scale (0: none), bytes of a scale in the panel (0: it is not
+ * there). */
 template <enum kernel_format f> struct device_format;
 template <> struct device_format<KERNEL_BF16> {
-	static constexpr uint32_t parts = 1, tiles = 1, loads = 8, group = 0, scale_bytes = 0;
+	static constexpr uint32_t parts = 1, tiles = 1, loads = 4, step = 4, group = 0;
+	static constexpr uint32_t scale_bytes = 0;
 };
 template <> struct device_format<KERNEL_F16> {
-	static constexpr uint32_t parts = 2, tiles = 1, loads = 8, group = 0, scale_bytes = 0;
+	static constexpr uint32_t parts = 2, tiles = 1, loads = 4, step = 2, group = 0;
+	static constexpr uint32_t scale_bytes = 0;
 };
 template <> struct device_format<KERNEL_F32> {
-	static constexpr uint32_t parts = 3, tiles = 1, loads = 6, group = 0, scale_bytes = 0;
+	static constexpr uint32_t parts = 3, tiles = 1, loads = 3, step = 1, group = 0;
+	static constexpr uint32_t scale_bytes = 0;
 };
 template <> struct device_format<KERNEL_FP8> {
-	static constexpr uint32_t parts = 1, tiles = 2, loads = 8, group = 128, scale_bytes = 0;
+	static constexpr uint32_t parts = 1, tiles = 2, loads = 4, step = 8, group = 128;
+	static constexpr uint32_t scale_bytes = 0;
 };
 template <> struct device_format<KERNEL_Q8> {
-	static constexpr uint32_t parts = 1, tiles = 2, loads = 8, group = 32, scale_bytes = 2;
+	static constexpr uint32_t parts = 1, tiles = 2, loads = 4, step = 4, group = 32;
+	static constexpr uint32_t scale_bytes = 2;
 };
 template <> struct device_format<KERNEL_Q4> {
-	static constexpr uint32_t parts = 1, tiles = 4, loads = 4, group = 32, scale_bytes = 2;
+	static constexpr uint32_t parts = 1, tiles = 4, loads = 4, step = 4, group = 32;
+	static constexpr uint32_t scale_bytes = 2;
 };
 template <> struct device_format<KERNEL_MXFP4> {
-	static constexpr uint32_t parts = 1, tiles = 4, loads = 4, group = 32, scale_bytes = 1;
+	static constexpr uint32_t parts = 1, tiles = 4, loads = 4, step = 4, group = 32;
+	static constexpr uint32_t scale_bytes = 1;
 };
 
 /* Strides of a panel. */
@@ -117,59 +125,98 @@ static __device__ __forceinline__ float device_e8m0(uint32_t s)
 
 /* ---- chunks ---- */
 
-/* What a lane has in flight of a panel: `loads` strides, and the scales of what they hold (a chunk
- * of a format with scales is a whole segment). */
+/* What a lane has in flight of a panel: `loads` strides, and words of scales of what they hold: of
+ * a group the f16 scales of rows g and g + 8; of two groups the E8M0 scales of both rows; of 128 K
+ * one f32. A chunk lies within a segment. */
 template <enum kernel_format f> struct device_chunk {
+	using format = device_format<f>;
+	static constexpr uint32_t k = format::loads * format::tiles * FRAGMENT_K / format::parts;
+	static constexpr uint32_t words =
+		f == KERNEL_FP8 ? 1 : k / KERNEL_GROUP * format::scale_bytes / 2;
 	uint4 code[device_format<f>::loads];
-	uint4 scale[device_format<f>::scale_bytes ? device_format<f>::scale_bytes : 1];
+	uint32_t scale[words ? words : 1];
 };
 
-/* Strides [stride, end) of a panel at `panel`, as many as a chunk holds; zeros beyond the end. */
+/* A panel in memory: what it takes to load from it. */
+struct device_panel {
+	const unsigned char *at;
+	const float *scale; /* FP8: of its rows */
+	uint32_t strides;
+};
+
+template <enum kernel_format f>
+static __device__ __forceinline__ struct device_panel device_panel_of(const struct device_matrix &w,
+								      uint32_t panel)
+{
+	struct device_panel p = { (const unsigned char *)w.at + panel * w.panel_bytes, nullptr,
+				  device_strides<f>(w.columns) };
+	if constexpr (f == KERNEL_FP8)
+		p.scale = w.scale + panel * KERNEL_PANEL / KERNEL_FP8_BLOCK *
+					    ((w.columns + KERNEL_FP8_BLOCK - 1) / KERNEL_FP8_BLOCK);
+	return p;
+}
+
+/* Strides from `stride` on, as many as a chunk holds; zeros beyond the end. */
 template <enum kernel_format f>
 static __device__ __forceinline__ void device_load(struct device_chunk<f> &c,
-						   const struct device_matrix &w, uint32_t panel,
-						   uint32_t stride, uint32_t end)
+						   const struct device_panel &p, uint32_t stride,
+						   uint32_t lane)
 {
 	using format = device_format<f>;
-	uint32_t lane = threadIdx.x % WARP, segment = stride / format::loads;
-	const unsigned char *at = (const unsigned char *)w.at + panel * w.panel_bytes;
-	const unsigned char *code = at + (size_t)stride * FRAGMENT_STRIDE + lane * 16;
+	constexpr uint32_t chunks = FRAGMENT_SEGMENT / device_chunk<f>::k; /* of a segment */
+	uint32_t chunk = stride / format::loads;
+	const unsigned char *code = p.at + (size_t)stride * FRAGMENT_STRIDE + lane * 16;
 #pragma unroll
 	for (uint32_t i = 0; i < format::loads; i++) {
 		c.code[i] = make_uint4(0, 0, 0, 0);
-		if (stride + i < end)
+		if (stride + i < p.strides)
 			c.code[i] = ptx_load_stream16(code + i * FRAGMENT_STRIDE);
 	}
 	if constexpr (format::scale_bytes > 0) {
-		constexpr uint32_t each = 2 * FRAGMENT_GROUPS * format::scale_bytes;
-		at += (size_t)end * FRAGMENT_STRIDE + (segment * 8 + lane / 4) * each;
+		constexpr uint32_t each = 4 * device_chunk<f>::words; /* bytes */
+		const unsigned char *at = p.at + (size_t)p.strides * FRAGMENT_STRIDE +
+					  (chunk / chunks * 8 + lane / 4) * (each * chunks) +
+					  chunk % chunks * each;
 #pragma unroll
-		for (uint32_t i = 0; i < each / 16; i++)
-			c.scale[i] = ptx_load_stream16(at + 16 * i);
+		for (uint32_t i = 0; i < each / 16; i++) {
+			uint4 v = ptx_load_stream16(at + 16 * i);
+			c.scale[4 * i] = v.x;
+			c.scale[4 * i + 1] = v.y;
+			c.scale[4 * i + 2] = v.z;
+			c.scale[4 * i + 3] = v.w;
+		}
 	}
-	if constexpr (f == KERNEL_FP8) {
-		const float *scale =
-			w.scale + panel * KERNEL_PANEL / KERNEL_FP8_BLOCK *
-					  ((w.columns + KERNEL_FP8_BLOCK - 1) / KERNEL_FP8_BLOCK);
-		c.scale[0].x = __float_as_uint(__ldg(scale + 2 * segment));
-		if (stride + 4 < end)
-			c.scale[0].y = __float_as_uint(__ldg(scale + 2 * segment + 1));
-	}
+	if constexpr (f == KERNEL_FP8)
+		c.scale[0] = __float_as_uint(__ldg(p.scale + chunk));
 }
 
-/* Scale of a group of the chunk, of the lane's row g or g + 8. */
+/* Scale of one of the step's groups, of the lane's row g or g + 8. */
 template <enum kernel_format f>
 static __device__ __forceinline__ float device_scale(const struct device_chunk<f> &c,
 						     uint32_t group, uint32_t eight)
 {
-	if constexpr (f == KERNEL_FP8) {
-		return __uint_as_float(group == 0 ? c.scale[0].x : c.scale[0].y);
-	} else if constexpr (f == KERNEL_MXFP4) {
-		uint32_t word = device_word(c.scale[0], group / 2);
-		return device_e8m0(word >> (16 * (group % 2) + 8 * eight) & 0xff);
-	} else {
-		uint32_t word = device_word(c.scale[group / 4], group % 4);
-		return eight ? ptx_f16_high(word) : ptx_f16_low(word);
+	if constexpr (f == KERNEL_FP8)
+		return __uint_as_float(c.scale[0]);
+	else if constexpr (f == KERNEL_MXFP4)
+		return device_e8m0(c.scale[0] >> (16 * group + 8 * eight) & 0xff);
+	else
+		return eight ? ptx_f16_high(c.scale[group]) : ptx_f16_low(c.scale[group]);
+}
+
+/* Drop what the step has multiplied: registers have no numbers, so what follows moves down. */
+template <enum kernel_format f>
+static __device__ __forceinline__ void device_step_over(struct device_chunk<f> &c)
+{
+	using format = device_format<f>;
+	constexpr uint32_t strides = format::step * format::parts / format::tiles;
+	constexpr uint32_t words = f == KERNEL_FP8 || f == KERNEL_MXFP4 ? 1 : 2;
+#pragma unroll
+	for (uint32_t i = 0; i + strides < format::loads; i++)
+		c.code[i] = c.code[i + strides];
+	if constexpr (format::group > 0) {
+#pragma unroll
+		for (uint32_t i = 0; i + words < device_chunk<f>::words; i++)
+			c.scale[i] = c.scale[i + words];
 	}
 }
 

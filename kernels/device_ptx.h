@@ -58,6 +58,9 @@
  *
  * uint32_t ptx_bf16_pair(float low, float high)
  *     Rounded to nearest, ties to even, too large to infinity; NaN is 0x7fff.
+ * uint32_t ptx_thread()
+ *     threadIdx.x, read here: what is computed from it is not moved out of the loops around, where
+ *     it would take registers from code that does not need it.
  * uint32_t ptx_bf16_fma(uint32_t a, uint32_t b, uint32_t c)
  *     a * b + c of both halves, subnormals as they are. For results that need no rounding: the
  *     twin may round twice.
@@ -201,6 +204,13 @@ PTX uint32_t ptx_bf16_pair(float low, float high)
 	uint32_t pair;
 	asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
 	return pair;
+}
+
+PTX uint32_t ptx_thread(void)
+{
+	uint32_t thread;
+	asm volatile("mov.u32 %0, %%tid.x;" : "=r"(thread));
+	return thread;
 }
 
 PTX uint32_t ptx_bf16_fma(uint32_t a, uint32_t b, uint32_t c)

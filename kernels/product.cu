@@ -5,7 +5,7 @@
  * Launch:  persistent, two blocks of 256 threads a multiprocessor up to 32 rows, then one; a block
  *          takes an equal share of the list of panels (product_share.h). Its eight warps take the
  *          segments of its panels in turn: each loads 512 bytes at a time straight into registers,
- *          a chunk of up to 8 ahead of the one it multiplies, across segments and panels.
+ *          a chunk of 4 ahead of the one it multiplies, across segments and panels.
  * Shared:  112 KiB, beyond 32 rows 180 KiB: x in bf16 terms, of as much of K as fits; two rounds'
  *          partial sums; the running sums of some panels.
  * Order:   a segment is one warp's chain of matrix instructions, begun from zero. After each round
@@ -25,14 +25,8 @@ namespace product_parts
 #define PRODUCT_SHARED (112u << 10)
 #define PRODUCT_SHARED_WIDE (180u << 10) /* beyond PRODUCT_NARROW rows */
 #define PRODUCT_NARROW 32
+#define PRODUCT_WORK 256 /* bytes of a struct work, rounded up */
 #define COLUMN 20 /* floats from a row's 16 partial sums to the next's: lanes miss each other */
-
-/* Of `tiles` tiles of 8 rows. */
-template <uint32_t tiles> struct sizes {
-	static constexpr uint32_t partial = tiles * 8 * COLUMN; /* floats of a warp's sums */
-	static constexpr uint32_t run = tiles * 8 * KERNEL_PANEL;
-	static constexpr uint32_t runs = tiles < 4 ? 16 : 8; /* panels with a running sum */
-};
 
 enum mode {
 	ALONE,    /* what the job says, of w alone */
@@ -41,26 +35,49 @@ enum mode {
 	UP_AFTER  /* up joins what is in out */
 };
 
-/* Some panels of a job, with up to 64 rows. */
+/* Some panels of a job with up to 64 rows; and how a block's shared memory is cut for it. */
 struct work {
 	const struct device_job *job;
+	struct device_matrix w, up; /* up: PAIRED */
 	enum mode mode;
-	const struct device_matrix *w, *up; /* up: PAIRED */
 	uint32_t panel, panels;
 	uint32_t first, rows; /* of out */
+	uint32_t tiles;       /* of 8 rows, that instructions are issued for */
 	bool two;             /* terms */
-	unsigned char *shared;
-	uint32_t shared_bytes;
+	/* Bytes from its beginning: rows of x, u32 [64]; f32 [2 rounds][8 warps][partial_floats];
+	 * running sums of items, f32 [runs][run_floats]; x. Not pointers: the compiler would not
+	 * know that they are of shared memory. */
+	uint32_t row_at, partial_at, run_at, x_at, x_bytes;
 };
 
-/* Where a warp or an adding thread is: item `at` of w.panels (PAIRED: twice as many), segment. */
-struct place {
-	uint32_t item, segment;
-};
+static __device__ __forceinline__ uint32_t partial_floats(uint32_t tiles)
+{
+	return tiles * 8 * COLUMN;
+}
+static __device__ __forceinline__ uint32_t run_floats(uint32_t tiles)
+{
+	return tiles * 8 * KERNEL_PANEL;
+}
+static __device__ __forceinline__ uint32_t runs_of(uint32_t tiles) { return tiles < 4 ? 16 : 8; }
 
-/* Segments [begin, end) of items, with x of them in shared memory. */
+static __device__ __forceinline__ void cut_shared(struct work &w, uint32_t bytes)
+{
+	w.row_at = PRODUCT_WORK; /* it begins with w itself */
+	w.partial_at = w.row_at + PRODUCT_ROWS * 4;
+	w.run_at = w.partial_at + 2 * DEVICE_WARPS * partial_floats(w.tiles) * 4;
+	w.x_at = w.run_at + runs_of(w.tiles) * run_floats(w.tiles) * 4;
+	w.x_bytes = bytes - w.x_at;
+}
+
+/* Segments [begin, end) of items, with x of them in shared memory. An item is a panel of w; PAIRED,
+ * items 2i and 2i + 1 are the i-th panels of w and of up. */
 struct stretch {
 	uint32_t item, items, begin, end;
+};
+
+/* Where a warp or an adding thread is. */
+struct place {
+	uint32_t item, segment;
 };
 
 static __device__ __forceinline__ void advance(struct place &p, const struct stretch &s,
@@ -73,28 +90,6 @@ static __device__ __forceinline__ void advance(struct place &p, const struct str
 	}
 }
 
-static __device__ __forceinline__ uint32_t *shared_rows(const struct work &w)
-{
-	return (uint32_t *)w.shared;
-}
-/* [2 rounds][8 warps][partial] */
-static __device__ __forceinline__ float *shared_partial(const struct work &w)
-{
-	return (float *)(w.shared + PRODUCT_ROWS * 4);
-}
-template <uint32_t tiles> static __device__ __forceinline__ float *shared_run(const struct work &w)
-{
-	return shared_partial(w) + 2 * DEVICE_WARPS * sizes<tiles>::partial;
-}
-template <uint32_t tiles> static __device__ __forceinline__ uint4 *shared_x(const struct work &w)
-{
-	return (uint4 *)(shared_run<tiles>(w) + sizes<tiles>::runs * sizes<tiles>::run);
-}
-template <uint32_t tiles> static __device__ __forceinline__ uint32_t room_x(const struct work &w)
-{
-	return w.shared_bytes - (uint32_t)((unsigned char *)shared_x<tiles>(w) - w.shared);
-}
-
 /* ---- a warp's segment ---- */
 
 template <enum kernel_format f> struct chunk_sizes {
@@ -105,71 +100,68 @@ template <enum kernel_format f> struct chunk_sizes {
 
 template <enum kernel_format f>
 static __device__ __forceinline__ void load(struct device_chunk<f> &c, const struct work &w,
-					    struct place p, uint32_t chunk, uint32_t strides)
+					    struct place p, uint32_t chunk, uint32_t lane)
 {
-	bool second = w.mode == PAIRED && p.item % 2;
-	uint32_t panel = w.panel + (w.mode == PAIRED ? p.item / 2 : p.item);
-	uint32_t from = p.segment * chunk_sizes<f>::strides + chunk * device_format<f>::loads;
-	device_load<f>(c, second ? *w.up : *w.w, panel, from, strides);
+	bool paired = w.mode == PAIRED;
+	uint32_t panel = w.panel + (paired ? p.item / 2 : p.item);
+	device_load<f>(c, device_panel_of<f>(paired && p.item % 2 ? w.up : w.w, panel),
+		       p.segment * chunk_sizes<f>::strides + chunk * device_format<f>::loads, lane);
 }
 
-/* What a lane brings of one tile of K, of each tile of rows. */
-template <uint32_t tiles>
-static __device__ __forceinline__ void load_rows(const uint4 *x, uint32_t rows, uint4 b[tiles])
-{
-	uint32_t g = threadIdx.x % WARP / 4;
-#pragma unroll
-	for (uint32_t j = 0; j < tiles; j++)
-		b[j] = 8 * j + g < rows ? x[32 * j] : make_uint4(0, 0, 0, 0);
-}
-
+/* A step's tile times x, in which a lane finds what it brings at x[32 j] for the j-th 8 rows. */
 template <enum kernel_format f, uint32_t tiles>
 static __device__ __forceinline__ void multiply_tile(const struct device_chunk<f> &c, uint32_t tile,
-						     const uint4 *x, uint32_t rows, bool two,
-						     float (&sum)[tiles][4])
+						     const uint4 *x, uint32_t g, uint32_t rows,
+						     bool two, float (&sum)[tiles][4])
 {
 	using format = device_format<f>;
 	uint4 b[tiles];
-	load_rows<tiles>(x, rows, b);
+#pragma unroll
+	for (uint32_t j = 0; j < tiles; j++)
+		b[j] = 8 * j + g < rows ? x[32 * j] : make_uint4(0, 0, 0, 0);
 #pragma unroll
 	for (uint32_t part = 0; part < format::parts; part++) {
 		uint32_t a[4];
-		device_fragment<f>(c.code[(tile / format::tiles) * format::parts + part],
+		device_fragment<f>(c.code[tile / format::tiles * format::parts + part],
 				   tile % format::tiles, a);
 #pragma unroll
 		for (uint32_t j = 0; j < tiles; j++) {
-			const uint32_t one[2] = { b[j].x, b[j].y }, other[2] = { b[j].z, b[j].w };
-			ptx_mma_bf16(sum[j], a, one);
-			if (two)
-				ptx_mma_bf16(sum[j], a, other);
+			const uint32_t term[2] = { b[j].x, b[j].y };
+			ptx_mma_bf16(sum[j], a, term);
+		}
+		if (!two)
+			continue;
+#pragma unroll
+		for (uint32_t j = 0; j < tiles; j++) {
+			const uint32_t term[2] = { b[j].z, b[j].w };
+			ptx_mma_bf16(sum[j], a, term);
 		}
 	}
 }
 
-/* Add a chunk's `count` tiles times x, whose first tile a lane finds at x, to sum. */
+/* The first `count` tiles of a chunk, a step of them at most. */
 template <enum kernel_format f, uint32_t tiles>
 static __device__ __forceinline__ void multiply(const struct device_chunk<f> &c, uint32_t count,
-						const uint4 *x, const struct work &w,
+						const uint4 *x, uint32_t g, uint32_t rows, bool two,
 						float (&sum)[tiles][4])
 {
-	constexpr uint32_t group = device_format<f>::group / FRAGMENT_K;
-	constexpr uint32_t step = group ? group : 1;
+	using format = device_format<f>;
+	constexpr uint32_t group = format::group ? format::group / FRAGMENT_K : format::step;
 #pragma unroll
-	for (uint32_t from = 0; from < chunk_sizes<f>::tiles; from += step) {
-		if (from >= count)
-			continue;
-		if constexpr (group == 0) {
-			multiply_tile<f, tiles>(c, from, x + from * w.rows * 4, w.rows, w.two, sum);
-		} else {
-			float of[tiles][4] = {};
+	for (uint32_t from = 0; from < format::step; from += group) {
+		float of[tiles][4] = {};
 #pragma unroll
-			for (uint32_t i = from; i < from + step; i++) {
-				if (i < count)
-					multiply_tile<f, tiles>(c, i, x + i * w.rows * 4, w.rows,
-								w.two, of);
-			}
-			float scale[2] = { device_scale<f>(c, from / step, 0),
-					   device_scale<f>(c, from / step, 1) };
+		for (uint32_t i = from; i < from + group; i++) {
+			if (i >= count)
+				continue;
+			if constexpr (format::group > 0)
+				multiply_tile<f, tiles>(c, i, x + i * rows * 4, g, rows, two, of);
+			else
+				multiply_tile<f, tiles>(c, i, x + i * rows * 4, g, rows, two, sum);
+		}
+		if constexpr (format::group > 0) {
+			float scale[2] = { device_scale<f>(c, from / group, 0),
+					   device_scale<f>(c, from / group, 1) };
 #pragma unroll
 			for (uint32_t j = 0; j < 4 * tiles; j++)
 				sum[j / 4][j % 4] =
@@ -179,10 +171,10 @@ static __device__ __forceinline__ void multiply(const struct device_chunk<f> &c,
 }
 
 template <uint32_t tiles>
-static __device__ __forceinline__ void put_partial(float *to, uint32_t rows,
+static __device__ __forceinline__ void put_partial(float *to, uint32_t lane, uint32_t rows,
 						   const float (&sum)[tiles][4])
 {
-	uint32_t g = threadIdx.x % WARP / 4, t = threadIdx.x % 4;
+	uint32_t g = lane / 4, t = lane % 4;
 #pragma unroll
 	for (uint32_t j = 0; j < 4 * tiles; j++) {
 		uint32_t column = j / 4 * 8 + 2 * t + j % 2;
@@ -191,27 +183,144 @@ static __device__ __forceinline__ void put_partial(float *to, uint32_t rows,
 	}
 }
 
-/* ---- adding ---- */
+/* Add a round's partial sums, of segments from p on, to the running sums of all outputs. */
+static __device__ __forceinline__ void add_round(const struct work &w, const struct stretch &s,
+						 struct place p, const float *partial, float *runs,
+						 uint32_t tiles, uint32_t thread)
+{
+	for (uint32_t e = thread; e < w.rows * KERNEL_PANEL; e += DEVICE_THREADS) {
+		const float *from = partial + e / KERNEL_PANEL * COLUMN + e % KERNEL_PANEL;
+		struct place at = p;
+		float *run = runs + (at.item - s.item) * run_floats(tiles) + e;
+		float v = at.segment == 0 ? 0 : *run;
+		for (uint32_t n = 0; n < DEVICE_WARPS && at.item < s.item + s.items; n++) {
+			v += from[n * partial_floats(tiles)];
+			*run = v;
+			if (++at.segment < s.end)
+				continue;
+			at.segment = s.begin;
+			at.item++;
+			run += run_floats(tiles);
+			v = s.begin > 0 && at.item < s.item + s.items ? *run : 0;
+		}
+	}
+}
 
-/* The end of an output's sum: row of w, row i of the work. */
-static __device__ __forceinline__ void finish(const struct work &w, uint32_t row, uint32_t i,
-					      float gate, float v)
+/* ---- a stretch ---- */
+
+/* The running sums of items [s.item, s.item + s.items), with segments [s.begin, s.end) added. */
+template <enum kernel_format f, uint32_t tiles>
+static __device__ __forceinline__ void run_stretch(unsigned char *shared, const struct stretch &s)
+{
+	constexpr uint32_t step = device_format<f>::step;
+	const struct work &w = *(const struct work *)shared;
+	uint32_t thread = ptx_thread(), warp = thread / WARP, lane = thread % WARP;
+	uint32_t end = s.item + s.items, rows = w.rows;
+	bool two = w.two;
+	uint32_t all = (w.w.columns + FRAGMENT_K - 1) / FRAGMENT_K;
+	struct place mine = { s.item, s.begin }, adding = mine;
+	struct device_chunk<f> next;
+	advance(mine, s, warp);
+	if (mine.item < end)
+		load<f>(next, w, mine, 0, lane);
+	for (uint32_t round = 0; adding.item < end; round++) {
+		float *partial = (float *)(shared + w.partial_at) +
+				 round % 2 * DEVICE_WARPS * partial_floats(tiles);
+		if (mine.item < end) {
+			float sum[tiles][4] = {};
+			uint32_t first = mine.segment * FRAGMENT_TILES, chunk = 0;
+			uint32_t left = all - first < FRAGMENT_TILES ? all - first : FRAGMENT_TILES;
+			const uint4 *x = (const uint4 *)(shared + w.x_at) +
+					 (first - s.begin * FRAGMENT_TILES) * rows * 4 + lane;
+#pragma unroll 1
+			while (left > 0) {
+				struct device_chunk<f> now = next;
+				uint32_t count =
+					left < chunk_sizes<f>::tiles ? left : chunk_sizes<f>::tiles;
+				left -= count;
+				chunk++;
+				if (left == 0) {
+					advance(mine, s, DEVICE_WARPS);
+					chunk = 0;
+				}
+				if (mine.item < end)
+					load<f>(next, w, mine, chunk, lane);
+#pragma unroll 1
+				for (uint32_t t = 0; t < count; t += step) {
+					multiply<f, tiles>(now, count - t, x, lane / 4, rows, two,
+							   sum);
+					x += step * rows * 4;
+					device_step_over<f>(now);
+				}
+			}
+			put_partial<tiles>(partial + warp * partial_floats(tiles), lane, rows, sum);
+		}
+		__syncthreads();
+		add_round(w, s, adding, partial, (float *)(shared + w.run_at), tiles, thread);
+		advance(adding, s, DEVICE_WARPS);
+	}
+}
+
+template <bool wide, enum kernel_format f>
+static __device__ __forceinline__ void run_tiles(unsigned char *shared, const struct stretch &s)
+{
+	const struct work &w = *(const struct work *)shared;
+	if constexpr (wide) {
+		run_stretch<f, 8>(shared, s);
+	} else {
+		if (w.tiles == 1)
+			run_stretch<f, 1>(shared, s);
+		else if (f != KERNEL_BF16 || w.tiles == 4)
+			run_stretch<f, 4>(shared, s);
+		else if constexpr (f == KERNEL_BF16)
+			run_stretch<f, 2>(shared, s);
+	}
+}
+
+template <bool wide>
+static __device__ __forceinline__ void run_format(unsigned char *shared, const struct stretch &s)
+{
+	switch (((const struct work *)shared)->w.format) {
+	case KERNEL_F32:
+		run_tiles<wide, KERNEL_F32>(shared, s);
+		break;
+	case KERNEL_BF16:
+		run_tiles<wide, KERNEL_BF16>(shared, s);
+		break;
+	case KERNEL_FP8:
+		run_tiles<wide, KERNEL_FP8>(shared, s);
+		break;
+	case KERNEL_F16:
+		run_tiles<wide, KERNEL_F16>(shared, s);
+		break;
+	case KERNEL_Q8:
+		run_tiles<wide, KERNEL_Q8>(shared, s);
+		break;
+	case KERNEL_Q4:
+		run_tiles<wide, KERNEL_Q4>(shared, s);
+		break;
+	default:
+		run_tiles<wide, KERNEL_MXFP4>(shared, s);
+		break;
+	}
+}
+
+/* ---- a job ---- */
+
+/* The end of an output's sum v: row of w, row i of the work. */
+static __device__ void finish(const struct work &w, uint32_t row, uint32_t i, float gate, float v)
 {
 	const struct device_job &j = *w.job;
 	float *out = j.out + (size_t)(w.first + i) * j.out_stride + row;
 	bool gated = w.mode == PAIRED || w.mode == UP_AFTER;
 	const float *bias = gated ? j.bias_up : j.bias;
-	if (row >= w.w->rows)
-		return;
 	v = bias ? v + bias[row] : v;
 	if (w.mode == PAIRED)
 		gate = j.bias ? gate + j.bias[row] : gate;
 	else if (w.mode == UP_AFTER)
 		gate = *out;
-	if (gated)
-		v = device_act(j.act, gate, true, v, j.parameter);
-	else if (w.mode == ALONE && j.active)
-		v = device_act(j.act, v, false, 0, j.parameter);
+	if (gated || (w.mode == ALONE && j.active))
+		v = device_act(j.act, gated ? gate : v, gated, v, j.parameter);
 	if (w.mode != UP_LATER && j.scale > 0)
 		v *= j.scale;
 	if (w.mode != UP_LATER && j.cap > 0)
@@ -219,176 +328,109 @@ static __device__ __forceinline__ void finish(const struct work &w, uint32_t row
 	*out = v;
 }
 
-/* Add a round's partial sums, of segments from p on, to the running sums of output `e` of a panel's
- * 16 outputs times rows, and finish what is whole. */
-template <uint32_t tiles>
-static __device__ __forceinline__ void add_output(const struct work &w, const struct stretch &s,
-						  struct place p, const float *partial, uint32_t e,
-						  bool last)
+/* The outputs of whole panels, each by the thread that added its sums. */
+static __device__ void finish_panels(const unsigned char *shared, uint32_t panel, uint32_t panels)
 {
-	using size = sizes<tiles>;
-	float *run = shared_run<tiles>(w) + e;
-	uint32_t row = e % KERNEL_PANEL, i = e / KERNEL_PANEL;
-	float v = p.segment == 0 ? 0 : run[p.item % size::runs * size::run];
-	partial += i * COLUMN + row;
-	for (uint32_t n = 0; n < DEVICE_WARPS && p.item < s.item + s.items; n++) {
-		v += partial[n * size::partial];
-		if (++p.segment < s.end)
-			continue;
-		if (!last || (w.mode == PAIRED && p.item % 2 == 0))
-			run[p.item % size::runs * size::run] = v;
-		else if (w.mode == PAIRED)
-			finish(w, (w.panel + p.item / 2) * KERNEL_PANEL + row, i,
-			       run[(p.item - 1) % size::runs * size::run], v);
-		else
-			finish(w, (w.panel + p.item) * KERNEL_PANEL + row, i, 0, v);
-		p.segment = s.begin;
-		p.item++;
-		bool more = s.begin > 0 && p.item < s.item + s.items;
-		v = more ? run[p.item % size::runs * size::run] : 0;
-	}
-	if (p.segment > s.begin)
-		run[p.item % size::runs * size::run] = v;
-}
-
-/* ---- a stretch ---- */
-
-template <enum kernel_format f, uint32_t tiles>
-static __device__ void run_stretch(const struct work &w, const struct stretch &s,
-				   struct device_chunk<f> &next)
-{
-	using size = chunk_sizes<f>;
-	uint32_t warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
-	uint32_t end = s.item + s.items, strides = device_strides<f>(w.w->columns);
-	uint32_t all = (w.w->columns + FRAGMENT_K - 1) / FRAGMENT_K;
-	bool last = s.end * FRAGMENT_TILES >= all;
-	struct place mine = { s.item, s.begin }, adding = mine;
-	const uint4 *x = shared_x<tiles>(w) + lane;
-	advance(mine, s, warp);
-	for (uint32_t round = 0; adding.item < end; round++) {
-		float *partial =
-			shared_partial(w) + round % 2 * DEVICE_WARPS * sizes<tiles>::partial;
-		if (mine.item < end) {
-			float sum[tiles][4] = {};
-			struct place then = mine;
-			uint32_t first = mine.segment * FRAGMENT_TILES;
-			uint32_t count =
-				all - first < FRAGMENT_TILES ? all - first : FRAGMENT_TILES;
-			advance(then, s, DEVICE_WARPS);
-			for (uint32_t t = 0; t < count; t += size::tiles) {
-				const struct device_chunk<f> now = next;
-				if (t + size::tiles < count)
-					load<f>(next, w, mine, t / size::tiles + 1, strides);
-				else if (then.item < end)
-					load<f>(next, w, then, 0, strides);
-				uint32_t at = first - s.begin * FRAGMENT_TILES + t;
-				multiply<f, tiles>(now, count - t, x + at * w.rows * 4, w, sum);
-			}
-			put_partial<tiles>(partial + warp * sizes<tiles>::partial, w.rows, sum);
-			mine = then;
+	const struct work &w = *(const struct work *)shared;
+	uint32_t size = run_floats(w.tiles), each = w.mode == PAIRED ? 2 : 1;
+	for (uint32_t n = 0; n < panels; n++) {
+		const float *run = (const float *)(shared + w.run_at) + n * each * size;
+		for (uint32_t e = threadIdx.x; e < w.rows * KERNEL_PANEL; e += DEVICE_THREADS) {
+			uint32_t row = (w.panel + panel + n) * KERNEL_PANEL + e % KERNEL_PANEL;
+			if (row < w.w.rows)
+				finish(w, row, e / KERNEL_PANEL, run[e],
+				       run[(each - 1) * size + e]);
 		}
-		__syncthreads();
-		for (uint32_t e = threadIdx.x; e < w.rows * KERNEL_PANEL; e += DEVICE_THREADS)
-			add_output<tiles>(w, s, adding, partial, e, last);
-		advance(adding, s, DEVICE_WARPS);
 	}
 }
 
-/* All panels of the work. x is staged once if all of K has room, else anew for each stretch of K,
- * and panels go by as many as have running sums. */
-template <enum kernel_format f, uint32_t tiles> static __device__ void run(const struct work &w)
+/* All panels of the work. x is staged once if all of K has room, else anew for each stretch of K;
+ * panels go by as many as have running sums. */
+template <bool wide> static __device__ void run_panels(unsigned char *shared)
 {
-	uint32_t each = w.mode == PAIRED ? 2 : 1, warp = threadIdx.x / WARP;
-	uint32_t all = (w.w->columns + FRAGMENT_K - 1) / FRAGMENT_K;
+	const struct work &w = *(const struct work *)shared;
+	uint32_t each = w.mode == PAIRED ? 2 : 1, batch = runs_of(w.tiles) / each;
+	uint32_t all = (w.w.columns + FRAGMENT_K - 1) / FRAGMENT_K;
 	uint32_t segments = (all + FRAGMENT_TILES - 1) / FRAGMENT_TILES;
-	uint32_t fit = room_x<tiles>(w) / (w.rows * PRODUCT_ROW_SEGMENT);
-	uint32_t batch = fit >= segments ? w.panels : sizes<tiles>::runs / each;
+	uint32_t fit = w.x_bytes / (w.rows * PRODUCT_ROW_SEGMENT);
 	for (uint32_t panel = 0; panel < w.panels; panel += batch) {
 		uint32_t panels = w.panels - panel < batch ? w.panels - panel : batch;
 		for (uint32_t begin = 0; begin < segments; begin += fit) {
 			uint32_t end = segments - begin < fit ? segments : begin + fit;
 			uint32_t until = end * FRAGMENT_TILES < all ? end * FRAGMENT_TILES : all;
 			struct stretch s = { panel * each, panels * each, begin, end };
-			struct place first = { s.item, s.begin };
-			struct device_chunk<f> next;
-			advance(first, s, warp);
-			if (first.item < s.item + s.items)
-				load<f>(next, w, first, 0, device_strides<f>(w.w->columns));
-			stage_rows(*w.job, shared_rows(w), w.rows, begin * FRAGMENT_TILES,
-				   until - begin * FRAGMENT_TILES, w.two, shared_x<tiles>(w));
+			if (panel == 0 || fit < segments)
+				stage_rows(*w.job, (const uint32_t *)(shared + w.row_at), w.rows,
+					   begin * FRAGMENT_TILES, until - begin * FRAGMENT_TILES,
+					   w.two, (uint4 *)(shared + w.x_at));
 			__syncthreads();
-			run_stretch<f, tiles>(w, s, next);
+			run_format<wide>(shared, s);
 		}
+		finish_panels(shared, panel, panels);
 	}
 }
 
-template <uint32_t tiles> static __device__ void run_format(const struct work &w)
+/* Each thread a line of the first 32 KiB that the block will read of a job. */
+static __device__ __forceinline__ void prefetch(const struct device_matrix &w, uint32_t panel,
+						uint32_t panels)
 {
-	switch (w.w->format) {
-	case KERNEL_F32:
-		run<KERNEL_F32, tiles>(w);
-		break;
-	case KERNEL_BF16:
-		run<KERNEL_BF16, tiles>(w);
-		break;
-	case KERNEL_FP8:
-		run<KERNEL_FP8, tiles>(w);
-		break;
-	case KERNEL_F16:
-		run<KERNEL_F16, tiles>(w);
-		break;
-	case KERNEL_Q8:
-		run<KERNEL_Q8, tiles>(w);
-		break;
-	case KERNEL_Q4:
-		run<KERNEL_Q4, tiles>(w);
-		break;
-	default:
-		run<KERNEL_MXFP4, tiles>(w);
-		break;
-	}
+	size_t at = threadIdx.x * (size_t)128;
+	if (at < panels * w.panel_bytes)
+		ptx_prefetch((const unsigned char *)w.at + panel * w.panel_bytes + at);
 }
 
-template <bool wide> static __device__ void run_rows(const struct work &w)
+/* w, in shared memory, for `rows` rows of a job from `first` of out on. */
+static __device__ void begin_work(const struct product_args &a, const struct device_job &j,
+				  uint32_t first, uint32_t rows, struct work &w)
 {
-	if (w.rows <= 8)
-		run_format<1>(w);
-	else if (w.rows <= 16)
-		run_format<2>(w);
-	else if (!wide || w.rows <= PRODUCT_NARROW)
-		run_format<4>(w);
-	else if constexpr (wide)
-		run_format<8>(w);
-}
-
-/* ---- a job ---- */
-
-/* x rows of the work's rows. */
-static __device__ void pick_rows(const struct product_args &a, const struct work &w)
-{
-	const uint32_t *pick = w.job->pick;
-	if (!pick && !w.job->range && a.rows == DEVICE_ROWS_WANTED)
-		pick = a.batch->want;
-	__syncthreads(); /* others may still read those of the work before, or its sums */
-	for (uint32_t i = threadIdx.x; i < w.rows; i += DEVICE_THREADS)
-		shared_rows(w)[i] = pick ? __ldcg(pick + w.first + i) : w.first + i;
-	__syncthreads();
-}
-
-template <bool wide> static __device__ void run_work(const struct product_args &a, struct work &w)
-{
-	const struct device_job &j = *w.job;
-	pick_rows(a, w);
-	w.w = &j.w;
-	w.up = &j.up;
+	bool narrow = a.rows_most <= PRODUCT_NARROW;
+	w.job = &j;
+	w.w = j.w;
+	w.up = j.up;
 	w.mode = !j.up.at ? ALONE : j.up.format == j.w.format ? PAIRED : UP_LATER;
-	run_rows<wide>(w);
-	if (w.mode != UP_LATER)
-		return;
+	w.first = first;
+	w.rows = rows;
+	bool bf16 =
+		j.w.format == KERNEL_BF16 && w.mode != UP_LATER; /* others have no form for 16 */
+	w.tiles = !narrow ? 8 : rows <= 8 ? 1 : rows <= 16 && bf16 ? 2 : 4;
+	w.two = a.terms == 2;
+	cut_shared(w, narrow ? PRODUCT_SHARED : PRODUCT_SHARED_WIDE);
+}
+
+/* Panels [panel, panel + panels) of a job times its `block`-th rows. */
+template <bool wide>
+static __device__ void run_work(const struct product_args &a, const struct device_job &j,
+				uint32_t block, uint32_t panel, uint32_t panels,
+				unsigned char *shared)
+{
+	struct work &w = *(struct work *)shared;
+	uint32_t first = block * PRODUCT_ROWS, rows = rows_of(a, j) - first;
+	const uint32_t *pick = j.pick;
+	rows = rows < PRODUCT_ROWS ? rows : PRODUCT_ROWS;
+	first += j.range ? __ldcg(j.range) : 0;
+	if (!pick && !j.range && a.rows == DEVICE_ROWS_WANTED)
+		pick = a.batch->want;
+	prefetch(j.w, panel, panels);
+	if (threadIdx.x == 0) {
+		begin_work(a, j, first, rows, w);
+		w.panel = panel;
+		w.panels = panels;
+	}
+	uint32_t *row = (uint32_t *)(shared + PRODUCT_WORK);
+	for (uint32_t i = threadIdx.x; i < rows; i += DEVICE_THREADS)
+		row[i] = pick ? __ldcg(pick + first + i) : first + i;
 	__syncthreads();
-	w.w = &j.up;
-	w.mode = UP_AFTER;
-	run_rows<wide>(w);
+	/* Twice for an up of another format. One call of what has many forms. */
+	for (bool again = true; again;) {
+		run_panels<wide>(shared);
+		again = w.mode == UP_LATER;
+		__syncthreads();
+		if (again && threadIdx.x == 0) {
+			w.w = j.up;
+			w.mode = UP_AFTER;
+		}
+		__syncthreads();
+	}
 }
 
 template <bool wide>
@@ -398,24 +440,13 @@ static __device__ void run_share(const struct product_args &a, unsigned char *sh
 	for (uint32_t place = s.place; place < s.places && s.base < s.end; place++) {
 		const struct device_job &j = job_at(a, place);
 		uint32_t rows = rows_of(a, j), panels = panels_of(j), cost = panel_cost(j, rows);
-		uint32_t items = panels * blocks_of(rows), base_row = j.range ? __ldcg(j.range) : 0;
+		uint32_t items = panels * blocks_of(rows);
 		uint32_t from = items ? item_from(s.begin, s.base, cost, items) : 0;
 		uint32_t end = items ? item_from(s.end, s.base, cost, items) : 0;
 		while (from < end) {
-			uint32_t block = from / panels, panel = from % panels;
+			uint32_t panel = from % panels;
 			uint32_t count = panels - panel < end - from ? panels - panel : end - from;
-			struct work w = {};
-			w.job = &j;
-			w.panel = panel;
-			w.panels = count;
-			w.first = base_row + block * PRODUCT_ROWS;
-			w.rows = rows - block * PRODUCT_ROWS;
-			w.rows = w.rows < PRODUCT_ROWS ? w.rows : PRODUCT_ROWS;
-			w.two = a.terms == 2;
-			w.shared = shared;
-			w.shared_bytes =
-				a.rows_most > PRODUCT_NARROW ? PRODUCT_SHARED_WIDE : PRODUCT_SHARED;
-			run_work<wide>(a, w);
+			run_work<wide>(a, j, from / panels, panel, count, shared);
 			from += count;
 		}
 		s.base += (uint64_t)cost * items;
@@ -439,6 +470,24 @@ static bool product_valid(const struct product_args &a)
 static __device__ void product_block(const struct product_args &a, unsigned char *shared)
 {
 	product_parts::run_share<false>(a, shared); /* lists with more rows are refused */
+}
+
+/* Begin to fetch what this block will read first, while what a's rows come from is not done yet. */
+[[maybe_unused]] static __device__ void product_ahead(const struct product_args &a)
+{
+	if (a.active)
+		return;
+	struct product_parts::share s = product_parts::share_of(a);
+	if (s.place >= s.places || s.base >= s.end)
+		return;
+	const struct device_job &j = product_parts::job_at(a, s.place);
+	uint32_t rows = product_parts::rows_of(a, j), panels = product_parts::panels_of(j);
+	uint32_t cost = product_parts::panel_cost(j, rows);
+	uint32_t items = panels * product_parts::blocks_of(rows);
+	uint32_t from = product_parts::item_from(s.begin, s.base, cost, items);
+	uint32_t end = product_parts::item_from(s.end, s.base, cost, items);
+	if (from < end)
+		product_parts::prefetch(j.w, from % panels, panels - from % panels);
 }
 #else
 static uint32_t product_blocks(const struct product_args &a)

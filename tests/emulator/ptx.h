@@ -56,6 +56,8 @@ static inline uint32_t ptx_bf16_pair(float low, float high)
 	return emulator_bf16(low) | emulator_bf16(high) << 16;
 }
 
+static inline uint32_t ptx_thread() { return threadIdx.x; }
+
 static inline float emulator_from_bf16(uint32_t half) { return __uint_as_float(half << 16); }
 
 static inline uint32_t ptx_bf16_fma(uint32_t a, uint32_t b, uint32_t c)

@@ -324,7 +324,9 @@ static void one_layer(struct parity *p, enum kernel_format f, enum kernel_act ac
 	struct experts e = { .tokens = tokens, .width = parity_pick(p, 35, 1408), .act = act };
 	struct device_job job[EXPERTS + 1];
 	for (uint32_t i = 0; i <= EXPERTS; i++) {
-		enum kernel_format other = i == 3 ? KERNEL_BF16 : f; /* up need not have w's format */
+		enum kernel_format other = f; /* up need not have w's format */
+		if (i == 3 || i == EXPERTS)
+			other = f == KERNEL_BF16 ? KERNEL_Q8 : KERNEL_BF16;
 		e.w[i] = make_side(p, f, e.width, columns);
 		e.up[i] = make_side(p, other, e.width, columns);
 	}
@@ -363,6 +365,7 @@ static void layers(struct parity *p)
 			one_layer(p, KERNEL_BF16, (enum kernel_act)act, tokens[(act + 2) % 6], false);
 	}
 	one_layer(p, KERNEL_MXFP4, KERNEL_ACT_CLAMPED, 4, true);
+	one_layer(p, KERNEL_BF16, KERNEL_ACT_SILU, 12, true);
 }
 
 /* ---- the head ---- */
