@@ -246,6 +246,8 @@ void parity_fetch(struct parity *p, struct parity_buffer *b)
 		p->rc = device_wait(p->stream, &p->err);
 	if (!parity_failed(p, b->what) && before > 0 && !all_poison(guard, sizeof guard))
 		parity_true(p, false, "%s: written before its beginning or beyond its end", b->what);
+	for (size_t i = 0; i < b->bytes; i++)
+		p->digest = (p->digest ^ ((const unsigned char *)b->host)[i]) * 0x100000001b3u;
 }
 
 void parity_untouched(struct parity *p, const struct parity_buffer *b, size_t from, size_t to)

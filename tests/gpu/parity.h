@@ -44,6 +44,7 @@ struct parity {
 	bool large;    /* shapes for a real device; else for the emulator, a second or two a function */
 	bool verbose;  /* a line for each comparison, not only for each that fails */
 	uint32_t checks, failures;
+	uint64_t digest; /* of all that was fetched, in order */
 	/* A line of text, without its newline. NULL: nowhere. */
 	void (*say)(void *with, const char *line);
 	void *with;

@@ -58,6 +58,32 @@ ParameterizedTest(const size_t *i, parity, every_operation_agrees_with_its_truth
 	close_emulated(&p);
 }
 
+/* On a device of one multiprocessor a launch has few blocks, each with many items; on one of seven, many. */
+ParameterizedTestParameters(parity, blocks_and_multiprocessors_change_no_bit)
+{
+	static size_t numbers[100];
+	for (size_t i = 0; i < parity_count; i++)
+		numbers[i] = i;
+	return cr_make_param_array(size_t, numbers, parity_count);
+}
+
+ParameterizedTest(const size_t *i, parity, blocks_and_multiprocessors_change_no_bit, .timeout = 300)
+{
+	static const char *const multiprocessors[] = { "1", "3", "7" };
+	uint64_t digest[3] = { 0 };
+	for (size_t k = 0; k < 3; k++) {
+		struct parity p;
+		setenv("EMULATOR_SMS", multiprocessors[k], 1);
+		open_emulated(&p);
+		cr_assert_eq(device_info(p.device)->multiprocessors, (uint32_t)atoi(multiprocessors[k]));
+		parity_call(&p, &parity_all[*i]);
+		digest[k] = p.digest;
+		close_emulated(&p);
+		cr_assert_eq(digest[k], digest[0], "%s on %s multiprocessors", parity_all[*i].name,
+			     multiprocessors[k]);
+	}
+}
+
 Test(parity, every_operation_has_a_function)
 {
 #define NAME(name) #name,
