@@ -8,14 +8,15 @@
  *          64 or 128 positions of keys, then of values follow one another by cp.async, up to 3 in
  *          flight; warps share positions of keys, then numbers of values.
  * Order:   s = sum over 16 numbers at a time, ascending, of the queries' first terms, plus that of
- *          their second terms (and of the cache's second ones with the first), times scale. Weights
- *          of a split by its largest score (latent: of 64 positions, rescaled); totals by lanes,
- *          then a butterfly. o = sum over 16 positions at a time, ascending, of the weights' first
+ *          their second terms (and of the cache's second ones with the first), times scale; latent:
+ *          each sum is that of the even tiles of 16, plus that of the odd ones. Weights of a split
+ *          by its largest score (latent: of 64 positions, rescaled); totals by lanes, then a
+ *          butterfly. o = sum over 16 positions at a time, ascending, of the weights' first
  *          terms, plus that of the second ones. Splits are joined in order as in attn.c. Queries
  *          are columns of an instruction: who shares it does not matter.
  * Limits:  registers 255, threads 256, local 0, loads 16, mma yes
  * Shared:  queries, scores, and stages: 113 KiB at most where two stages fit so, else 227.
- * Blocks:  2 a multiprocessor for values of up to 128 and up to 16 queries, else 1. */
+ * Blocks:  2 a multiprocessor for bf16 values of up to 128 and up to 16 queries, else 1. */
 #include "kernels/attend_items.h"
 
 namespace attend_parts
@@ -23,25 +24,15 @@ namespace attend_parts
 
 /* Of each column, in shared memory. */
 struct columns {
-	uint32_t *first, *last;               /* positions attended; last < first: no query */
-	float *largest, *total;               /* of the split so far */
-	float *joined_largest, *joined_total; /* of the splits so far */
-	float *rescale;                       /* latent: of the split's sums */
-	float *keep, *take;                   /* of the sums joined so far, and of the split's */
-	uint32_t *flag;                       /* the block's */
+	uint32_t first[COLUMNS], last[COLUMNS]; /* positions attended; last < first: no query */
+	float largest[COLUMNS], total[COLUMNS]; /* of the split so far */
+	float joined_largest[COLUMNS], joined_total[COLUMNS]; /* of the splits so far */
+	float rescale[COLUMNS];                               /* latent: of the split's sums */
+	float keep[COLUMNS], take[COLUMNS];      /* of the sums joined so far, and of the split's */
+	float *target[COLUMNS], factor[COLUMNS]; /* where sums go, and times what; NULL: nowhere */
+	uint32_t flag;                           /* the block's */
 };
-
-static __device__ __forceinline__ struct columns columns_of(const struct plan &p,
-							    unsigned char *shared)
-{
-	float *at = (float *)(shared + p.state_at);
-	uint32_t n = p.columns;
-	return { (uint32_t *)at, (uint32_t *)at + n,
-		 at + 2 * n,     at + 3 * n,
-		 at + 4 * n,     at + 5 * n,
-		 at + 6 * n,     at + 7 * n,
-		 at + 8 * n,     (uint32_t *)at + STATES * n };
-}
+static_assert(sizeof(struct columns) <= STATE_BYTES, "what is known of columns");
 
 /* What an item's functions work on. */
 struct work {
@@ -49,7 +40,7 @@ struct work {
 	const struct plan &p;
 	const struct item &it;
 	unsigned char *shared;
-	struct columns c;
+	struct columns &c;
 };
 
 /* NaN is the largest. */
@@ -108,60 +99,82 @@ static __device__ __forceinline__ uint32_t operand_row(void)
 	return lane_of() % 8 + lane_of() / 8 % 2 * 8;
 }
 
+/* Sums of CHAINS parts of the numbers, each of first and second terms, for N instructions. */
+template <int N, int CHAINS> struct parts_of_scores {
+	float one[CHAINS][N][4], two[CHAINS][N][4];
+};
+
+template <int N, int CHAINS>
+static __device__ __forceinline__ float score_of(const struct parts_of_scores<N, CHAINS> &s, int n,
+						 int i)
+{
+	if (CHAINS == 1)
+		return s.one[0][n][i] + s.two[0][n][i];
+	return (s.one[0][n][i] + s.one[CHAINS - 1][n][i]) +
+	       (s.two[0][n][i] + s.two[CHAINS - 1][n][i]);
+}
+
 /* 16 positions of keys times N instructions of queries, from column on: to score [column][at...].
  * The lane's second half of numbers lies 16 bytes on. */
-template <int N, int PLANES>
+template <int N, int PLANES, int CHAINS>
 static __device__ __forceinline__ void score_unit(const struct work &w, const unsigned char *keys,
 						  uint32_t column, uint32_t at)
 {
-	uint32_t lane = lane_of(), plane = w.p.columns * w.p.query_bytes;
+	uint32_t lane = lane_of(), query_bytes = w.p.query_bytes, plane_bytes = w.p.plane_bytes,
+		 score_bytes = w.p.score_bytes, tiles = (w.p.wide + w.p.tail) / 16;
 	const unsigned char *key = keys + operand_row() * w.p.row_bytes + lane / 16 * 16;
-	const unsigned char *query = w.shared + w.p.query_at + lane / 16 * plane +
-				     (column + lane % 8) * w.p.query_bytes + lane / 8 % 2 * 16;
-	float one[N][4], two[N][4];
+	const unsigned char *query = w.shared + w.p.query_at +
+				     (lane / 16 * w.p.columns + column + lane % 8) * query_bytes +
+				     lane / 8 % 2 * 16;
+	struct parts_of_scores<N, CHAINS> s;
 #pragma unroll
-	for (int n = 0; n < N; n++) {
+	for (int i = 0; i < CHAINS * N * 4; i++)
+		s.one[i / (N * 4)][i / 4 % N][i % 4] = s.two[i / (N * 4)][i / 4 % N][i % 4] = 0;
+#pragma unroll 2
+	for (uint32_t k = 0; k < tiles; k += CHAINS) {
 #pragma unroll
-		for (int i = 0; i < 4; i++)
-			one[n][i] = two[n][i] = 0;
-	}
-#pragma unroll 4
-	for (uint32_t k = 0; k < (w.p.wide + w.p.tail) / 16; k++, key += 32, query += 32) {
-		uint32_t x[4], rest[4], q[N][4];
-		ptx_ldmatrix_x4(x, key);
-		if (PLANES == 2)
-			ptx_ldmatrix_x4(rest, key + w.p.plane_bytes);
-#pragma unroll
-		for (int n = 0; n < N; n++) {
-			ptx_ldmatrix_x4(q[n], query + n * QUERIES * w.p.query_bytes);
-			ptx_mma_bf16(one[n], x, q[n]);
-			if (w.a.terms == 2)
-				ptx_mma_bf16(two[n], x, q[n] + 2);
+		for (int c = 0; c < CHAINS; c++, key += 32, query += 32) {
+			uint32_t x[4], rest[4], q[N][4];
+			if (c > 0 && k + c >= tiles)
+				break;
+			ptx_ldmatrix_x4(x, key);
 			if (PLANES == 2)
-				ptx_mma_bf16(two[n], rest, q[n]);
+				ptx_ldmatrix_x4(rest, key + plane_bytes);
+#pragma unroll
+			for (int n = 0; n < N; n++) {
+				ptx_ldmatrix_x4(q[n], query + n * QUERIES * query_bytes);
+				ptx_mma_bf16(s.one[c][n], x, q[n]);
+				if (w.a.terms == 2)
+					ptx_mma_bf16(s.two[c][n], x, q[n] + 2);
+				if (PLANES == 2)
+					ptx_mma_bf16(s.two[c][n], rest, q[n]);
+			}
 		}
 	}
-	unsigned char *to = w.shared + w.p.score_at + (column + lane % 4 * 2) * w.p.score_bytes +
+	unsigned char *to = w.shared + w.p.score_at + (column + lane % 4 * 2) * score_bytes +
 			    (at + lane / 4) * 4;
 #pragma unroll
-	for (int n = 0; n < N; n++, to += QUERIES * w.p.score_bytes) {
+	for (int n = 0; n < N; n++, to += QUERIES * score_bytes) {
 #pragma unroll
 		for (int i = 0; i < 4; i++)
-			*(float *)(to + i % 2 * w.p.score_bytes + i / 2 * 32) =
-				one[n][i] + two[n][i];
+			*(float *)(to + i % 2 * score_bytes + i / 2 * 32) =
+				score_of<N, CHAINS>(s, n, i);
 	}
 }
 
-/* Scores of a step's first `count` positions, to those from `at` on of the columns. */
-template <int NT, int PLANES>
+/* Scores of a step's first `count` positions, to those from `at` on of the columns. Latent keys are
+ * long and a step's tiles of positions few. */
+template <int NT, int PLANES, int TILE>
 static __device__ __forceinline__ void score_step(const struct work &w, const unsigned char *stage,
 						  uint32_t count, uint32_t at)
 {
-	constexpr int N = NT > 1 ? 2 : 1;
-	uint32_t tiles = divided(count, 16);
+	constexpr bool latent = TILE == LATENT_TILE;
+	constexpr int N = NT > 1 && !latent ? 2 : 1;
+	uint32_t tiles = divided(count, 16), tile_bytes = 16 * w.p.row_bytes;
 	for (uint32_t u = warp_of(); u < tiles * (NT / N); u += DEVICE_WARPS) {
 		uint32_t tile = u % tiles, column = u / tiles * (N * QUERIES);
-		score_unit<N, PLANES>(w, stage + tile * 16 * w.p.row_bytes, column, at + tile * 16);
+		score_unit<N, PLANES, latent ? 2 : 1>(w, stage + tile * tile_bytes, column,
+						      at + tile * 16);
 	}
 }
 
@@ -286,11 +299,12 @@ static __device__ __forceinline__ void weigh_step(const struct work &w, const un
 						  uint32_t count, uint32_t at,
 						  struct sums<MT, NT> *s)
 {
-	uint32_t lane = lane_of(), bytes = w.p.score_bytes;
+	uint32_t lane = lane_of(), bytes = w.p.score_bytes, row_bytes = w.p.row_bytes,
+		 plane_bytes = w.p.plane_bytes, width = w.p.value;
 	const unsigned char *weight = w.shared + w.p.score_at + lane % 8 * bytes +
 				      lane / 16 * (2 * TILE + PAD) + lane / 8 % 2 * 16 + at * 2;
-	const unsigned char *value = stage + (lane % 8 + lane / 16 * 8) * w.p.row_bytes +
-				     lane / 8 % 2 * 16 + warp_of() * 32;
+	const unsigned char *value =
+		stage + (lane % 8 + lane / 16 * 8) * row_bytes + lane / 8 % 2 * 16 + warp_of() * 32;
 	for (uint32_t k = 0; k < divided(count, 16); k++) {
 		uint32_t p[NT][4];
 #pragma unroll
@@ -299,12 +313,12 @@ static __device__ __forceinline__ void weigh_step(const struct work &w, const un
 #pragma unroll
 		for (int m = 0; m < MT; m++) {
 			uint32_t x[4], rest[4];
-			if (16 * (warp_of() + m * DEVICE_WARPS) >= w.p.value)
+			if (16 * (warp_of() + m * DEVICE_WARPS) >= width)
 				continue;
 			ptx_ldmatrix_x4_trans(x, value + m * DEVICE_WARPS * 32);
 			if (PLANES == 2)
-				ptx_ldmatrix_x4_trans(rest, value + m * DEVICE_WARPS * 32 +
-								    w.p.plane_bytes);
+				ptx_ldmatrix_x4_trans(rest,
+						      value + m * DEVICE_WARPS * 32 + plane_bytes);
 #pragma unroll
 			for (int n = 0; n < NT; n++) {
 				ptx_mma_bf16(s->one[m][n], x, p[n]);
@@ -315,7 +329,7 @@ static __device__ __forceinline__ void weigh_step(const struct work &w, const un
 			}
 		}
 		weight += 32;
-		value += 16 * w.p.row_bytes;
+		value += 16 * row_bytes;
 	}
 }
 
@@ -344,68 +358,58 @@ static __device__ __forceinline__ size_t record_of(const struct attend_args &a, 
 {
 	return ((size_t)row * a.heads + head) * a.splits_most;
 }
-static __device__ __forceinline__ float *record_pairs(const struct attend_args &a)
+static __device__ __forceinline__ float *record_pairs(const struct attend_args &a,
+						      const struct plan &p)
 {
-	return a.record + (size_t)device_attend_cut_rows(&a) * a.heads * a.splits_most * a.value;
+	return a.record + (size_t)p.cut_rows * a.heads * a.splits_most * a.value;
 }
 
-/* Where a column's sums go: to the answer, times factor, or to a record as they are. NULL: this
- * item has none of it. */
-static __device__ float *target_of(const struct work &w, uint32_t column, float *factor)
+/* Where a column's sums go: to the answer, times a factor, or to a record as they are, which gets
+ * its largest and total here. Nowhere if this item has none of the row's splits. */
+static __device__ void aim_column(const struct work &w, uint32_t column)
 {
 	const struct attend_args &a = w.a;
 	uint32_t row = column / w.it.heads, head = w.it.head + column % w.it.heads,
-		 position = w.it.tile.position + row;
-	if (row >= w.it.tile.rows)
-		return nullptr;
-	uint32_t begin = first_split(a, position), end = position / KERNEL_SPLIT + 1;
+		 position = w.it.tile.position + row, begin = first_split(a, position),
+		 end = position / KERNEL_SPLIT + 1;
+	float largest = w.c.joined_largest[column], total = w.c.joined_total[column];
+	w.c.target[column] = nullptr;
+	if (row >= w.it.tile.rows || w.it.end <= begin || w.it.begin >= end)
+		return;
 	row += w.it.tile.row;
 	if (!w.it.tile.cut || end - begin == 1) {
-		*factor = finish_of(a, head, w.c.joined_largest[column], w.c.joined_total[column]);
-		return w.it.end > begin && w.it.begin < end
-			       ? a.out + ((size_t)row * a.heads + head) * a.value
-			       : nullptr;
+		w.c.target[column] = a.out + ((size_t)row * a.heads + head) * a.value;
+		w.c.factor[column] = finish_of(a, head, largest, total);
+		return;
 	}
-	if (w.it.begin < begin || w.it.begin >= end)
-		return nullptr;
-	*factor = 1;
-	return a.record + (record_of(a, row, head) + w.it.begin - begin) * a.value;
+	size_t record = record_of(a, row, head) + w.it.begin - begin;
+	w.c.target[column] = a.record + record * a.value;
+	w.c.factor[column] = 1;
+	record_pairs(a, w.p)[2 * record] = largest;
+	record_pairs(a, w.p)[2 * record + 1] = total;
 }
 
 template <int MT, int NT>
 static __device__ __forceinline__ void store_sums(const struct work &w, const float sum[MT][NT][4])
 {
+	if (threadIdx.x < NT * QUERIES)
+		aim_column(w, threadIdx.x);
+	__syncthreads();
 #pragma unroll
 	for (int n = 0; n < NT; n++) {
 #pragma unroll
 		for (int odd = 0; odd < 2; odd++) {
-			float factor, *to = target_of(w, own_column(n, odd), &factor);
+			uint32_t number = 16 * warp_of() + lane_of() / 4;
+			float factor = w.c.factor[own_column(n, odd)];
+			float *to = w.c.target[own_column(n, odd)];
 #pragma unroll
-			for (int m = 0; m < MT; m++) {
-				uint32_t number =
-					16 * (warp_of() + m * DEVICE_WARPS) + lane_of() / 4;
+			for (int m = 0; m < MT; m++, number += 16 * DEVICE_WARPS) {
 				if (to != nullptr && number < w.a.value)
 					to[number] = sum[m][n][odd] * factor;
 				if (to != nullptr && number + 8 < w.a.value)
 					to[number + 8] = sum[m][n][odd + 2] * factor;
 			}
 		}
-	}
-}
-
-/* Largest and total of the columns that have a record of this item. */
-static __device__ void store_pairs(const struct work &w, uint32_t columns)
-{
-	for (uint32_t i = threadIdx.x; i < columns; i += DEVICE_THREADS) {
-		uint32_t row = i / w.it.heads, position = w.it.tile.position + row;
-		uint32_t begin = first_split(w.a, position), end = position / KERNEL_SPLIT + 1;
-		if (row >= w.it.tile.rows || end - begin == 1 || w.it.begin < begin ||
-		    w.it.begin >= end)
-			continue;
-		size_t at = record_of(w.a, w.it.tile.row + row, w.it.head + i % w.it.heads) +
-			    w.it.begin - begin;
-		record_pairs(w.a)[2 * at] = w.c.joined_largest[i];
-		record_pairs(w.a)[2 * at + 1] = w.c.joined_total[i];
 	}
 }
 
@@ -425,10 +429,10 @@ static __device__ __forceinline__ float larger_before(float v)
 /* All records of a row's head, by a warp: numbers lane, lane + 32, ... are a lane's. Factors of 32
  * records at a time, each lane those of one; then their sums in order. */
 template <int MT>
-static __device__ void join_row(const struct attend_args &a, uint32_t row, uint32_t head,
-				uint32_t records)
+static __device__ void join_row(const struct attend_args &a, const struct plan &p, uint32_t row,
+				uint32_t head, uint32_t records)
 {
-	const float *pair = record_pairs(a) + 2 * record_of(a, row, head),
+	const float *pair = record_pairs(a, p) + 2 * record_of(a, row, head),
 		    *from = a.record + record_of(a, row, head) * a.value + lane_of();
 	float largest = -INFINITY, total = 0, sum[4 * MT];
 #pragma unroll
@@ -475,16 +479,16 @@ template <int MT> static __device__ void arrive(const struct work &w)
 		bool last = ptx_add_acquire_release(arrived, 1) + 1 == t.end - t.begin;
 		if (last)
 			*arrived = 0;
-		*w.c.flag = last;
+		w.c.flag = last;
 	}
 	__syncthreads();
-	if (*w.c.flag == 0)
+	if (w.c.flag == 0)
 		return;
 	for (uint32_t i = warp_of(); i < t.rows * w.it.heads; i += DEVICE_WARPS) {
 		uint32_t row = i / w.it.heads, position = t.position + row;
 		uint32_t records = position / KERNEL_SPLIT + 1 - first_split(w.a, position);
 		if (records > 1)
-			join_row<MT>(w.a, t.row + row, w.it.head + i % w.it.heads, records);
+			join_row<MT>(w.a, w.p, t.row + row, w.it.head + i % w.it.heads, records);
 	}
 }
 
@@ -508,16 +512,18 @@ static __device__ __forceinline__ void split_sums(const struct work &w, uint32_t
 	constexpr bool latent = TILE == LATENT_TILE;
 	uint32_t from = split_from(w.p, w.it.tile, split), to = split_to(w.it.tile, split),
 		 begin = split * KERNEL_SPLIT, keys = divided(to - from, w.p.step);
-	zero_sums<MT, NT>(s->one);
-	zero_sums<MT, NT>(s->two);
 	for (uint32_t i = 0; i < (latent ? keys : 2 * keys); i++) {
 		uint32_t at = from + (i < keys ? i : i - keys) * w.p.step;
 		uint32_t count = least(w.p.step, to - at), in = latent ? 0 : at - begin;
 		if (!latent && i == keys)
 			soften<NT, TILE>(w, begin, true, true);
+		if (i == (latent ? 0 : keys)) {
+			zero_sums<MT, NT>(s->one);
+			zero_sums<MT, NT>(s->two);
+		}
 		const unsigned char *stage = ring_next<PLANES>(w.a, w.p, w.it, w.shared, r);
 		if (i < keys)
-			score_step<NT, PLANES>(w, stage, count, in);
+			score_step<NT, PLANES, TILE>(w, stage, count, in);
 		if (latent) {
 			soften<NT, TILE>(w, at, i == 0, i + 1 == keys);
 			__syncthreads();
@@ -529,10 +535,11 @@ static __device__ __forceinline__ void split_sums(const struct work &w, uint32_t
 }
 
 template <int MT, int NT, int PLANES, int TILE>
-static __device__ void run_item(const struct attend_args &a, const struct plan &p,
-				const struct item &it, unsigned char *shared)
+static __device__ void run_item(const struct attend_args &a, unsigned char *shared)
 {
-	const struct work w = { a, p, it, shared, columns_of(p, shared) };
+	const struct plan &p = ((const struct head *)shared)->plan;
+	const struct item &it = ((const struct head *)shared)->item;
+	const struct work w = { a, p, it, shared, *(struct columns *)(shared + STATE_AT) };
 	struct ring r;
 	struct sums<MT, NT> s;
 	float joined[MT][NT][4];
@@ -555,26 +562,24 @@ static __device__ void run_item(const struct attend_args &a, const struct plan &
 		}
 	}
 	store_sums<MT, NT>(w, joined);
-	if (it.tile.cut && it.tile.end - it.tile.begin > 1) {
-		store_pairs(w, NT * QUERIES);
+	if (it.tile.cut && it.tile.end - it.tile.begin > 1)
 		arrive<MT>(w);
-	}
 }
 
 /* As few columns as an item has, of what is built for its kind: columns_most. */
 template <int MT, int PLANES, int TILE, bool WIDE>
 static __device__ __forceinline__ void pick_columns(const struct attend_args &a,
-						    const struct plan &p, const struct item &it,
 						    unsigned char *shared)
 {
 	constexpr bool narrow = MT <= 2 && PLANES == 1;
+	const struct item &it = ((const struct head *)shared)->item;
 	uint32_t columns = it.tile.rows * it.heads;
 	if (narrow && columns <= QUERIES)
-		run_item<MT, narrow ? 1 : 2, PLANES, TILE>(a, p, it, shared);
+		run_item<MT, narrow ? 1 : 2, PLANES, TILE>(a, shared);
 	else if (!WIDE || columns <= 2 * QUERIES)
-		run_item<MT, 2, PLANES, TILE>(a, p, it, shared);
+		run_item<MT, 2, PLANES, TILE>(a, shared);
 	else
-		run_item<MT, WIDE ? 4 : 2, PLANES, TILE>(a, p, it, shared);
+		run_item<MT, WIDE ? 4 : 2, PLANES, TILE>(a, shared);
 }
 
 /* All items of a block. MT: 128 numbers of a value each; TILE: LATENT_TILE or a split; WIDE: up to
@@ -582,13 +587,19 @@ static __device__ __forceinline__ void pick_columns(const struct attend_args &a,
 template <int MT, int PLANES, int TILE, bool WIDE>
 static __device__ void attend_all(const struct attend_args &a, unsigned char *shared)
 {
-	const struct plan p = plan_of(a);
+	struct head *head = (struct head *)shared;
 	struct search s = {};
 	struct item it;
-	search_slice(a, p, &s);
-	for (uint32_t i = blockIdx.x; search_item(a, p, &s, i, &it); i += gridDim.x) {
+	if (threadIdx.x == 0)
+		head->plan = plan_of(a);
+	__syncthreads();
+	search_slice(a, head->plan, &s);
+	for (uint32_t i = blockIdx.x; search_item(a, head->plan, &s, i, &it); i += gridDim.x) {
 		__syncthreads(); /* the item before may be read still */
-		pick_columns<MT, PLANES, TILE, WIDE>(a, p, it, shared);
+		if (threadIdx.x == 0)
+			head->item = it;
+		__syncthreads();
+		pick_columns<MT, PLANES, TILE, WIDE>(a, shared);
 	}
 }
 
@@ -621,14 +632,14 @@ static bool attend_valid(const struct attend_args &a)
 	bool parts = a.latent ? a.kv_heads == 1 && a.value == a.wide : a.tail == 0;
 	bool cache = a.cache == KERNEL_CACHE_F32 || a.cache == KERNEL_CACHE_BF16;
 	return heads && widths && parts && cache && a.at % 16 == 0 && a.rows_most > 0 &&
-	       a.splits_most > 0 && (a.terms == 1 || a.terms == 2) &&
+	       a.splits_most > 0 && (a.terms == 1 || a.terms == 2) && a.kv_heads <= 1024 &&
 	       attend_shared(a) <= DEVICE_SHARED_MOST;
 }
 
 #ifndef DEVICE_STEP
 /* A kernel for each kind, so that each has its own registers. */
 template <int MT, int PLANES, int TILE, bool WIDE>
-static __global__ void __launch_bounds__(DEVICE_THREADS, MT == 1 && !WIDE ? 2 : 1)
+static __global__ void __launch_bounds__(DEVICE_THREADS, MT == 1 && PLANES == 1 && !WIDE ? 2 : 1)
 	attend_kernel(const __grid_constant__ struct attend_args a)
 {
 	SHARED_DYNAMIC(unsigned char, shared);
@@ -643,12 +654,18 @@ extern "C" int attend_cuda(void *stream, const struct attend_args *a)
 	if (!attend_valid(*a))
 		return cudaErrorInvalidValue;
 	const struct attend_parts::plan p = attend_parts::plan_of(*a);
+	/* As many as run at once: items are dealt out, and a block that waits for room in shared
+	 * memory to find none left would only delay. */
 	size_t items = (size_t)a->rows_most * a->heads * a->splits_most;
+	bool wide = p.columns > 2 * attend_parts::QUERIES;
+	bool two = a->value <= 128 && !a->latent && a->cache == KERNEL_CACHE_BF16 && !wide &&
+		   p.bytes <= attend_parts::HALF_ROOM;
+	uint32_t most = (two ? 2 : 1) * device_multiprocessors;
 	void (*kernel)(const struct attend_args) = ATTEND_PICK(*a, ATTEND_KERNEL);
-	if (p.columns > 2 * attend_parts::QUERIES)
+	if (wide)
 		kernel = attend_kernel<1, 1, KERNEL_SPLIT, true>;
 	const cudaLaunchConfig_t launch =
-		device_launch(stream, items < 1 << 20 ? (uint32_t)items : 1 << 20, p.bytes);
+		device_launch(stream, items < most ? (uint32_t)items : most, p.bytes);
 	cudaError_t error =
 		cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
 				     (int)p.bytes);

@@ -17,23 +17,34 @@ namespace attend_parts
 {
 
 enum {
-	QUERIES = 8,          /* columns of a matrix instruction */
-	LATENT_TILE = 64,     /* positions whose weights are found at once; others: a split */
-	STATES = 9,           /* words of a column: struct columns */
+	QUERIES = 8,      /* columns of a matrix instruction */
+	LATENT_TILE = 64, /* positions whose weights are found at once; others: a split */
+	HEAD_BYTES = 256, /* of shared memory: struct head */
+	STATE_AT = 256,   /* struct columns */
+	STATE_BYTES = 1792,
+	COLUMNS = 32,         /* of an item at most */
 	STAGES_MOST = 4,      /* in flight */
 	PAD = 16,             /* bytes between rows */
+	FEW_ROWS = 4,         /* of a sequence that decodes, with guesses maybe */
 	HALF_ROOM = 112 << 10 /* of two blocks, in a step's kernel too */
 };
+
+#ifdef DEVICE_STEP
+enum { IN_STEP = 1 };
+#else
+enum { IN_STEP = 0 };
+#endif
 
 struct plan {
 	uint32_t share, group, groups; /* heads of a key head, of an item; items of a key head */
 	uint32_t rows, columns;        /* of a tile; most of an item, whole instructions */
+	uint32_t cut_rows;             /* device_attend_cut_rows */
 	uint32_t wide, tail, value;    /* as stored */
 	uint32_t query_bytes;          /* of a column, one term */
 	uint32_t row_bytes, plane_bytes, stage_bytes;
 	uint32_t step, stages; /* positions; steps in flight and in use */
 	uint32_t score_bytes;  /* of a column */
-	uint32_t query_at, score_at, state_at, stage_at, bytes;
+	uint32_t query_at, score_at, stage_at, bytes;
 };
 
 static __host__ __device__ __forceinline__ uint32_t least(uint32_t a, uint32_t b)
@@ -53,13 +64,8 @@ static __host__ __device__ __forceinline__ uint32_t divided(uint32_t n, uint32_t
  * rarer is built for 16 alone, and so is a whole step's kernel, which decodes. */
 static __host__ __device__ __forceinline__ uint32_t columns_most(const struct attend_args &a)
 {
-#ifdef DEVICE_STEP
-	(void)a;
-	return 2 * QUERIES;
-#else
-	bool few = a.latent || a.value > 128 || a.cache == KERNEL_CACHE_F32;
+	bool few = IN_STEP || a.latent || a.value > 128 || a.cache == KERNEL_CACHE_F32;
 	return few ? 2 * QUERIES : 4 * QUERIES;
-#endif
 }
 
 /* Stages that fit; of attention with keys and values apart, steps as long as two fit. */
@@ -67,7 +73,7 @@ static __host__ __device__ __forceinline__ void plan_stages(const struct attend_
 							    uint32_t planes, struct plan *p)
 {
 	uint32_t room = HALF_ROOM, least_step = a.latent ? (uint32_t)LATENT_TILE : 64;
-	if (p->stage_at + 2 * planes * least_step * p->row_bytes > room)
+	if (p->columns > 2 * QUERIES || p->stage_at + 2 * planes * least_step * p->row_bytes > room)
 		room = DEVICE_SHARED_MOST;
 	p->step = a.latent ? (uint32_t)LATENT_TILE : 128;
 	while (!a.latent && p->step > 16 &&
@@ -93,16 +99,16 @@ static __host__ __device__ __forceinline__ struct plan plan_of(const struct atte
 	p.columns = a.latent || a.value > 256 || planes == 2 ? 2 * QUERIES : QUERIES;
 	while (p.columns < p.rows * p.group)
 		p.columns *= 2;
+	p.cut_rows = device_attend_cut_rows(&a);
 	p.wide = device_cache_width(a.wide);
 	p.tail = device_cache_width(a.tail);
 	p.value = device_cache_width(a.value);
 	p.query_bytes = 2 * (p.wide + p.tail) + PAD;
 	p.row_bytes = 2 * most_of(p.wide + p.tail, p.value) + PAD;
 	p.score_bytes = 4 * tile + PAD;
-	p.query_at = 0;
+	p.query_at = STATE_AT + STATE_BYTES;
 	p.score_at = p.query_at + 2 * p.columns * p.query_bytes;
-	p.state_at = p.score_at + p.columns * p.score_bytes;
-	p.stage_at = (p.state_at + 4 * (STATES * p.columns + 1) + 127) / 128 * 128;
+	p.stage_at = (p.score_at + p.columns * p.score_bytes + 127) / 128 * 128;
 	plan_stages(a, planes, &p);
 	return p;
 }
@@ -123,6 +129,14 @@ struct item {
 	uint32_t heads;
 };
 
+/* What all threads know, at the beginning of shared memory: registers are few. Who uses a field in
+ * a loop copies it first, for copies into shared memory are thought to change it. */
+struct head {
+	struct plan plan;
+	struct item item;
+};
+static_assert(sizeof(struct head) <= HEAD_BYTES, "the plan and an item");
+
 /* The first of the positions that a row attends; the last is its own. */
 static __device__ __forceinline__ uint32_t first_of(const struct attend_args &a, uint32_t position)
 {
@@ -138,10 +152,12 @@ static __device__ bool tile_at(const struct attend_args &a, const struct plan &p
 	const struct device_batch &b = *a.batch;
 	if (row >= b.rows)
 		return false;
+	bool alone = b.rows == b.sequences; /* decoding: fewer loads wait for each other */
 	t->row = row;
-	t->sequence = b.sequence[row];
+	t->sequence = alone ? row : b.sequence[row];
 	t->position = b.position[row];
-	uint32_t first = b.first_row[t->sequence], end = b.first_row[t->sequence + 1];
+	uint32_t first = alone ? row : b.first_row[t->sequence],
+		 end = alone ? row + 1 : b.first_row[t->sequence + 1];
 	if ((row - first) % p.rows != 0)
 		return false;
 	t->rows = least(p.rows, end - row);
@@ -149,15 +165,17 @@ static __device__ bool tile_at(const struct attend_args &a, const struct plan &p
 	t->last = t->position + t->rows - 1;
 	t->begin = t->first / KERNEL_SPLIT;
 	t->end = t->last / KERNEL_SPLIT + 1;
-	t->cut = a.record != nullptr && row + t->rows <= device_attend_cut_rows(&a);
+	/* Records are not worth their memory's time where there are enough tiles for all blocks. */
+	bool many = divided(b.rows, p.rows) * a.kv_heads * p.groups >= 4 * gridDim.x;
+	t->cut = a.record != nullptr && row + t->rows <= p.cut_rows &&
+		 (end - first <= FEW_ROWS || !many);
 	return true;
 }
 
-/* Where a block is in the list of all items. Each warp counts for itself: lane l the items that
- * begin at row slice + l. */
+/* Where a block is in the list of all items. Each warp counts for itself. */
 struct search {
-	uint32_t slice, before;     /* items of rows before the slice */
-	uint32_t own, through, all; /* of the lane's row, of those up to it, of the slice */
+	uint32_t slice, before; /* a row, and the items of the rows before it */
+	uint32_t through;       /* lane l: items that begin at rows slice to slice + l */
 };
 
 static __device__ void search_slice(const struct attend_args &a, const struct plan &p,
@@ -165,24 +183,23 @@ static __device__ void search_slice(const struct attend_args &a, const struct pl
 {
 	struct tile t;
 	uint32_t lane = threadIdx.x % WARP, chains = a.kv_heads * p.groups;
-	s->own = 0;
+	s->through = 0;
 	if (tile_at(a, p, s->slice + lane, &t))
-		s->own = (t.cut ? t.end - t.begin : 1) * chains;
-	s->through = s->own;
+		s->through = (t.cut ? t.end - t.begin : 1) * chains;
 #pragma unroll
 	for (uint32_t step = 1; step < WARP; step *= 2) {
 		uint32_t other = __shfl_up_sync(WARP_ALL, s->through, step);
 		s->through += lane >= step ? other : 0;
 	}
-	s->all = __shfl_sync(WARP_ALL, s->through, WARP - 1);
 }
 
 /* The item of a number that only grows; false: there is none. */
 static __device__ bool search_item(const struct attend_args &a, const struct plan &p,
 				   struct search *s, uint32_t number, struct item *it)
 {
-	while (number >= s->before + s->all) {
-		s->before += s->all;
+	uint32_t all;
+	while (number >= s->before + (all = __shfl_sync(WARP_ALL, s->through, WARP - 1))) {
+		s->before += all;
 		s->slice += WARP;
 		if (s->slice >= a.batch->rows)
 			return false;
@@ -190,7 +207,8 @@ static __device__ bool search_item(const struct attend_args &a, const struct pla
 	}
 	uint32_t in = number - s->before, chains = a.kv_heads * p.groups;
 	uint32_t lane = (uint32_t)__ffs((int)__ballot_sync(WARP_ALL, s->through > in)) - 1;
-	in -= __shfl_sync(WARP_ALL, s->through - s->own, (int)lane);
+	uint32_t first = __shfl_sync(WARP_ALL, s->through, (int)(lane > 0 ? lane - 1 : 0));
+	in -= lane > 0 ? first : 0;
 	tile_at(a, p, s->slice + lane, &it->tile);
 	it->begin = it->tile.begin + (it->tile.cut ? in / chains : 0);
 	it->end = it->tile.cut ? it->begin + 1 : it->tile.end;
@@ -252,21 +270,20 @@ static __device__ void cursor_next(const struct attend_args &a, const struct pla
 
 /* Where the numbers of a position lie: two parts one behind the other, in a page. */
 struct parts {
-	size_t first_at, second_at; /* bytes from the layer's part of a page */
-	uint32_t first, second;     /* numbers */
+	uint32_t first_at, second_at; /* bytes from the layer's part of a page */
+	uint32_t first, second;       /* numbers */
 };
 
 static __device__ __forceinline__ struct parts parts_of(const struct attend_args &a,
 							const struct plan &p, uint32_t key,
 							bool values)
 {
-	size_t bytes = a.cache == KERNEL_CACHE_F32 ? 4 : 2;
+	uint32_t bytes = a.cache == KERNEL_CACHE_F32 ? 4 : 2;
 	if (a.latent)
 		return { 0, bytes * KERNEL_PAGE * p.wide, p.wide, p.tail };
 	if (!values)
 		return { bytes * KERNEL_PAGE * p.wide * key, 0, p.wide, 0 };
-	return { bytes * KERNEL_PAGE * ((size_t)p.wide * a.kv_heads + (size_t)p.value * key), 0,
-		 p.value, 0 };
+	return { bytes * KERNEL_PAGE * (p.wide * a.kv_heads + p.value * key), 0, p.value, 0 };
 }
 
 /* The two bf16 terms of two numbers. */
@@ -304,12 +321,14 @@ static __device__ __forceinline__ void fill(const struct attend_args &a, const s
 					    unsigned char *stage)
 {
 	const struct parts from = parts_of(a, p, it.key, c.values);
+	uint32_t step = p.step, row_bytes = p.row_bytes, plane_bytes = p.plane_bytes,
+		 first = it.tile.first, last = it.tile.last;
 	uint32_t places = (from.first + from.second) / 8, row = threadIdx.x / places,
 		 place = threadIdx.x % places, rows = DEVICE_THREADS / places,
 		 rest = DEVICE_THREADS % places;
-	while (row < p.step) {
+	while (row < step) {
 		uint32_t position = c.at + row, k = 8 * place, width = from.first;
-		size_t at = from.first_at;
+		uint32_t at = from.first_at;
 		const unsigned char *page =
 			(const unsigned char *)__shfl_sync(WARP_ALL, (unsigned long long)c.page,
 							   (int)(position / KERNEL_PAGE %
@@ -319,11 +338,11 @@ static __device__ __forceinline__ void fill(const struct attend_args &a, const s
 			width = from.second;
 			at = from.second_at;
 		}
-		at += (size_t)(position % KERNEL_PAGE * width + k) * (PLANES == 2 ? 4 : 2);
-		bool whole = position >= it.tile.first && position <= it.tile.last;
-		unsigned char *to = stage + row * p.row_bytes + place * 16;
+		at += (position % KERNEL_PAGE * width + k) * (PLANES == 2 ? 4 : 2);
+		bool whole = position >= first && position <= last;
+		unsigned char *to = stage + row * row_bytes + place * 16;
 		if (PLANES == 2)
-			fill_f32(page + at, whole, to, p.plane_bytes);
+			fill_f32(page + at, whole, to, plane_bytes);
 		else
 			ptx_copy_async16(to, page + at, whole);
 		row += rows;

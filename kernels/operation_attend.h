@@ -69,9 +69,10 @@ struct mla_place_args {
  * matrix instructions of bf16 terms like those of struct device_job: `terms` of queries and of
  * weights, two of an f32 cache (without the product of the two second ones).
  *
- * Splits of the first device_attend_cut_rows rows of a pass are computed side by side, and joined
- * by the last block to come; those of other rows follow one another in one block. No bit depends
- * on it. */
+ * Splits of the first device_attend_cut_rows rows of a pass may be computed side by side, and are
+ * joined by the last block to come then; those of other rows follow one another in one block. No
+ * bit depends on it. A cache row whose numbers are not finite may make those rows so which come
+ * with it in a pass, just before it. */
 struct attend_args {
 	const struct device_batch *batch;
 	bool latent;                /* MLA: one key head for all heads, values are the latents */
