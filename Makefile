@@ -106,7 +106,7 @@ endef
 $(foreach r,$(TESTED),$(eval $(call test_rule,$(r))))
 
 # Every kernels/*.cu on the host: tests/emulator stands in for the GPU, and the library for CUDA's.
-EMULATED := $(BUILD)/emulator/libhallmark_cuda.so $(BUILD)/emulator/libfaults.so
+EMULATED := $(BUILD)/emulator/libhallmark_cuda.so $(BUILD)/emulator/libfaults.so $(BUILD)/emulator/libplain.so
 $(BUILD)/obj/%.cu.o: %.cu $(BUILD)/stamp/flags
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  c++ $<")
@@ -114,11 +114,16 @@ $(BUILD)/obj/%.cu.o: %.cu $(BUILD)/stamp/flags
 EMULATOR := $(patsubst %,$(BUILD)/obj/tests/emulator/%.cu.o,emulator fibers ptx races)
 $(BUILD)/emulator/libhallmark_cuda.so: $(patsubst %,$(BUILD)/obj/%.o,$(wildcard kernels/*.cu)) $(EMULATOR)
 $(BUILD)/emulator/libfaults.so: $(BUILD)/obj/tests/emulator/faults.cu.o $(EMULATOR)
-$(EMULATED):
+# A second library: the operations as plain loops.
+$(BUILD)/emulator/libplain.so: tests/emulator/plain_operations.c $(wildcard kernels/*.h) $(BUILD)/stamp/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Wno-vla -Wno-unused-function -Wno-maybe-uninitialized -fPIC -fvisibility=hidden -shared -o $@ $< -lm
+$(filter-out %/libplain.so,$(EMULATED)):
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(CXXFLAGS_ALL) -shared -o $@ $^
 # Parity of operations (tests/gpu/parity.h): here on the emulator, in tests/gpu/check.c on a device.
 $(BUILD)/test/kernels: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/gpu/parity*.c)) | $(EMULATED)
+$(BUILD)/test/engine: | $(EMULATED)
 # What a GPU's engine shows on a machine without our packages: nothing but libc is shared.
 $(BUILD)/gpu/engine: $(BUILD)/obj/tests/gpu/engine.o $(ARCHIVES)
 	@mkdir -p $(@D)

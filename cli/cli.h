@@ -88,6 +88,8 @@ int cli_number(struct cli *c, const char *name, uint64_t *out) MUST_USE;
 int cli_signed(struct cli *c, const char *name, int64_t *out) MUST_USE;
 /* Bytes, with K, M or G for powers of 1024; absent leaves *out. */
 int cli_size(struct cli *c, const char *name, uint64_t *out) MUST_USE;
+/* On what, by --device (cmd_serve.c). */
+const char *cli_device(struct cli *c);
 /* How the engine is to compute, from the options of `serve` and `run` (cmd_serve.c). */
 int cli_compute(struct cli *c, struct serve_options *out) MUST_USE;
 /* Load the models that the operands and options of `serve` name, with `all` for what they share

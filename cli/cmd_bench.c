@@ -26,15 +26,20 @@ static void print_table(const json_t *r)
 {
 	const json_t *limits = json_object_get(r, "limits"), *one = json_object_get(r, "decode");
 	const json_t *first = json_object_get(r, "prefill"), *eight = json_object_get(r, "batch8");
-	printf("%s, %lld layers, %s, %lld threads, kernels %s, numerics %s, weights %.2f GB\n",
+	printf("%s, %lld layers, %s, on %s, %lld threads, kernels %s, numerics %s, weights "
+	       "%.2f GB\n",
 	       json_string_value(json_object_get(r, "shape")), (long long)number_of(r, "layers"),
-	       json_string_value(json_object_get(r, "dtype")), (long long)number_of(r, "threads"),
+	       json_string_value(json_object_get(r, "dtype")),
+	       json_string_value(json_object_get(r, "device")), (long long)number_of(r, "threads"),
 	       json_string_value(json_object_get(r, "kernels")),
 	       json_string_value(json_object_get(r, "numerics")),
 	       number_of(r, "weight_bytes") / 1e9);
-	printf("limits    read %.1f GB/s, multiply %.0f Gop/s, in f32 %.0f Gop/s\n",
-	       number_of(limits, "read_gb_s"), number_of(limits, "peak_gop_s"),
-	       number_of(limits, "float_gop_s"));
+	printf("limits    read %.1f GB/s", number_of(limits, "read_gb_s"));
+	if (json_is_null(json_object_get(limits, "peak_gop_s")))
+		puts(", multiply unknown");
+	else
+		printf(", multiply %.0f Gop/s, in f32 %.0f Gop/s\n",
+		       number_of(limits, "peak_gop_s"), number_of(limits, "float_gop_s"));
 	printf("decode    %8.1f tokens/s after %.0f, %6.1f MB a token (cache %.1f): ",
 	       number_of(one, "tokens_s"), number_of(one, "context"),
 	       number_of(one, "bytes_token") / 1e6, number_of(one, "cache_bytes_token") / 1e6);
@@ -51,7 +56,8 @@ static void print_table(const json_t *r)
 
 int cmd_bench(struct cli *c)
 {
-	struct lab_bench b = { .compute = { .weights = cli_value(c, "dtype"),
+	struct lab_bench b = { .compute = { .device = cli_device(c),
+					    .weights = cli_value(c, "dtype"),
 					    .cache = cli_value(c, "cache"),
 					    .numerics = cli_value(c, "numerics") },
 			       .quiet = c->quiet };

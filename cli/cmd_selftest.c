@@ -7,7 +7,8 @@ int cmd_selftest(struct cli *c)
 				  .tokenizer = cli_value(c, "tokenizer"),
 				  .cases = cli_value(c, "cases"),
 				  .templates = cli_value(c, "templates"),
-				  .dump = cli_value(c, "dump") };
+				  .dump = cli_value(c, "dump"),
+				  .device = cli_device(c) };
 	uint64_t threads = 0;
 	json_t *report = NULL, *item;
 	size_t i;

@@ -198,6 +198,11 @@ static int serve(struct cli *c, struct flow *f, struct serve_host *h)
 	return rc;
 }
 
+const char *cli_device(struct cli *c)
+{
+	return cli_has(c, "device") ? cli_value(c, "device") : "auto";
+}
+
 int cli_compute(struct cli *c, struct serve_options *out)
 {
 	struct serve_compute *o = &out->compute;
@@ -205,6 +210,7 @@ int cli_compute(struct cli *c, struct serve_options *out)
 	TRY(bounded(c, "speculation", 16, &o->speculation));
 	TRY(cli_size(c, "cache-size", &o->cache_bytes));
 	TRY(cli_size(c, "memory", &o->memory_max));
+	o->device = cli_device(c);
 	o->weights = cli_value(c, "weights");
 	o->cache = cli_value(c, "cache");
 	o->numerics = cli_value(c, "numerics");

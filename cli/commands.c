@@ -23,8 +23,14 @@
 	{                                                                              \
 		"adapter", "REF", "LoRA adapter, a release too, merged into the model" \
 	}
+#define DEVICE_OPTION                                                                 \
+	{                                                                             \
+		"device", "WHICH",                                                    \
+			"auto (default: a GPU if one can be used), cpu, cuda or "     \
+			"cuda:N; cuda,cpu allows the CPU in its place"                \
+	}
 #define COMPUTE_OPTIONS                                                                 \
-	{ "threads", "N", "compute threads" },                                          \
+	DEVICE_OPTION, { "threads", "N", "compute threads" },                           \
 		{ "weights", "FORM", "stored, bf16, q8 or q4 (default: as stored)" },   \
 		{ "cache", "FORM", "what positions are kept in: f32, bf16 or int8" },   \
 		{ "cache-size", "SIZE", "memory of all conversations together" },       \
@@ -532,6 +538,7 @@ const struct cli_command cli_commands[] = {
 	    { "cases", "FILE", "its cases" },
 	    { "templates", "FILE", "chat template cases" },
 	    { "dump", "DIR", "write what was computed" },
+	    DEVICE_OPTION,
 	    { "threads", "N", "compute threads" } },
 	  { "hallmark selftest", "hallmark selftest --oracles oracles/ --json" },
 	  cmd_selftest },
@@ -545,6 +552,7 @@ const struct cli_command cli_commands[] = {
 	    { "layers", "N", "only so many layers (default: all of the shape)" },
 	    { "dtype", "TYPE", "weights: stored (default), bf16, q8 or q4" },
 	    { "cache", "TYPE", "f32 (default), bf16 or int8" },
+	    DEVICE_OPTION,
 	    { "threads", "N", "compute threads (default: one for each core)" },
 	    { "numerics", "WHICH",
 	      "canonical (default) or fast: MXFP4 and bf16 with rounded inputs" },

@@ -25,9 +25,10 @@
 #define KNOWN_MAX (CLI_OPTIONS_MAX + 64)
 
 static const char *const harmless[] = {
-	"cache",    "cache-size",  "context",     "dtype",   "layers", "max-tokens",
-	"memory",   "no-input",    "numerics",    "prompt",  "quiet",  "request-timeout",
-	"sampling", "speculation", "temperature", "threads", "wait",   "weights",
+	"cache",           "cache-size", "context",     "device",      "dtype",   "layers",
+	"max-tokens",      "memory",     "no-input",    "numerics",    "prompt",  "quiet",
+	"request-timeout", "sampling",   "speculation", "temperature", "threads", "wait",
+	"weights",
 };
 
 /* Given anew with each command, or naming the files themselves. */

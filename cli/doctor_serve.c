@@ -76,9 +76,10 @@ static void check_gpu(struct cli_doctor *d)
 {
 	struct device *device = NULL;
 	struct err why = { 0 };
-	if (device_open(&device, NULL, &why) == 0)
-		cli_doctor_say(d, "gpu", CLI_OK, NULL, "%s; serving computes on the CPU so far",
-			       device_info(device)->name);
+	uint64_t bytes = 0;
+	if (device_open(&device, NULL, &why) == 0 && device_memory(device, &bytes, &why) == 0)
+		cli_doctor_say(d, "gpu", CLI_OK, NULL, "%s, %.1f GB free",
+			       device_info(device)->name, (double)bytes / 1e9);
 	else
 		cli_doctor_say(d, "gpu", CLI_OK, NULL, "none is used: %s", why.text);
 	device_close(device);

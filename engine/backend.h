@@ -56,6 +56,8 @@ struct backend_order {
 	const struct kernels *kernels; /* the host's: what draws are made with, too */
 	struct pool *pool;             /* used within calls alone, under the caller's lock */
 	enum kernel_cache cache;       /* how cache rows store their numbers */
+	bool fast;                     /* of a GPU: numerics. The CPU's are those of kernels */
+	uint32_t which;                /* GPU, from 0 */
 };
 
 /* A rate that this machine can reach at most, measured now. */
@@ -70,7 +72,8 @@ enum backend_peak {
 struct backend {
 	struct model_keeper
 		keeper;     /* first: takes the weights (model/weights.h), once, after open */
-	const char *device; /* what it computes on: "cpu" */
+	const char *device; /* what it computes on: "cpu", "cuda" */
+	const char *layout; /* of weights, where a choice names it: "cuda/1"; or NULL */
 	const char
 		*device_name;  /* what that calls itself; "": unknown; borrowed from the backend */
 	const char *set;       /* its kernels: "avx512"; a record says what computed */
@@ -80,6 +83,7 @@ struct backend {
 	uint64_t state_bytes;  /* that a slot takes; 0: no layer has state, and no pass slots */
 	uint32_t rows_max;     /* of one pass */
 	uint64_t weight_bytes; /* that the weights take, once placed */
+	_Atomic bool lost;     /* what it computes on failed: every pass is refused from now on */
 
 	/* Make memory for so many more pages of the cache, contents undefined. They are numbered
 	 * on from those made before, from 0. ERR_NOMEM: none was made. Thread-safe. */
@@ -92,9 +96,12 @@ struct backend {
 	/* Sequences will have this many positions: have what depends on a position ready (rotary
 	 * tables). ERR_NOMEM. */
 	int (*positions)(struct backend *b, uint32_t count, struct err *e) MUST_USE;
+	/* Bytes that more pages could take now. NULL: those that the host has left. */
+	uint64_t (*memory)(const struct backend *b);
 	/* Compute a pass: cache rows written, states stepped, logits and experts handed out.
 	 * Allocates nothing once it has seen a pass of this size. ERR_NOMEM, before anything was
-	 * computed: no state was stepped. */
+	 * computed: no state was stepped. ERR_UNAVAILABLE: what it computes on is lost, for good;
+	 * what is in its pages is undefined then. */
 	int (*forward)(struct backend *b, const struct pass *p, struct err *e) MUST_USE;
 	/* What the passes so far had to read and do. */
 	void (*load)(const struct backend *b, struct engine_traffic *out);
@@ -106,6 +113,13 @@ struct backend {
 
 /* The host's processor, by the kernel set of the order (cpu.c). */
 int cpu_open(struct backend **out, const struct backend_order *o, struct err *e) MUST_USE;
+
+/* A GPU (cuda.c). ERR_UNAVAILABLE: there is none that can be used, or it has too little memory;
+ * ERR_UNSUPPORTED: the model has what is not computed there, by name. */
+int cuda_open(struct backend **out, const struct backend_order *o, struct err *e) MUST_USE;
+const char *cuda_regime(bool fast);
+/* The kernel set that GPU `which` would have; ERR_UNAVAILABLE as of cuda_open. */
+int cuda_means(uint32_t which, char *set, size_t room, struct err *e) MUST_USE;
 
 /* Opens a backend: cpu_open, or another. */
 typedef int backend_opener(struct backend **out, const struct backend_order *o, struct err *e);

@@ -1,5 +1,6 @@
 /* Private: the CPU's backend: weights in panels, caches in pages of memory, and the buffers that a
- * pass works in. Nothing outside cpu*.c includes this, but tests of what weights are packed to. */
+ * pass works in. Nothing outside cpu*.c includes this, but tests of what weights are packed to, and
+ * cuda*.c, which packs by it. */
 #ifndef ENGINE_CPU_H
 #define ENGINE_CPU_H
 
@@ -187,6 +188,7 @@ struct cpu {
 	struct cpu_weights weights;
 	struct cpu_loading loading;
 	bool quantises; /* some products take their rows as codes */
+	bool passes;    /* weights go on elsewhere once packed: their memory is not looked for */
 	const struct kernels *kernels;
 	struct pool *pool;
 	struct rope_table rope[MODEL_ROPES];

@@ -232,7 +232,8 @@ int cpu_place(struct model_keeper *k, const struct model_plan *p, uint64_t *scra
 		passing += item_bytes_passing(&p->item[i]);
 		*scratch = some > *scratch ? some : *scratch;
 	}
-	TRY(memory_check(p, bytes + passing + p->reading_bytes + p->threads * *scratch, e));
+	if (!m->passes)
+		TRY(memory_check(p, bytes + passing + p->reading_bytes + p->threads * *scratch, e));
 	TRY(kernel_store_open(&m->weights.store, store, e));
 	for (size_t i = 0; i < p->count; i++)
 		TRY(item_alloc(m, &p->item[i], e));

@@ -3,10 +3,12 @@
 
 #include "base/limits.h"
 #include "base/machine.h"
+#include "kernels/device.h"
 #include "kernels/number.h"
 #include "model/adapter.h"
 #include "model/gguf.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,27 +60,32 @@ static void facts_set(struct engine *m, const struct model_formats *f, enum kern
 		.generation = &c->generation,
 	};
 	memcpy(m->facts.eos, c->eos, sizeof c->eos);
-	m->facts.choice =
-		model_formats_choice(f, m->facts.cache, m->facts.kernel_set, m->facts.numerics);
+	m->facts.choice = model_formats_choice(f, m->facts.cache, m->facts.kernel_set,
+					       m->facts.numerics, m->backend->layout);
 	if (m->text != NULL)
 		text_facts(&m->facts, language_info(m->text), c);
 }
 
-int engine_means(const struct engine_options *o, const char **kernel_set, const char **regime,
-		 struct err *e)
+int engine_means(const struct engine_options *o, struct engine_means *out, struct err *e)
 {
 	const struct kernels *k;
+	if (o->device != ENGINE_CPU) {
+		int rc = cuda_means(o->gpu, out->set, sizeof out->set, e);
+		out->regime = cuda_regime(o->fast);
+		if (rc == 0 || o->device == ENGINE_CUDA)
+			return rc;
+	}
 	TRY(kernels_pick(&k, o->kernels, o->fast, e));
-	*kernel_set = k->name;
-	*regime = k->regime;
+	snprintf(out->set, sizeof out->set, "%s", k->name);
+	out->regime = k->regime;
 	return 0;
 }
 
-/* Kernels and threads. */
-static int means_open(struct engine *m, const struct engine_options *o, struct err *e)
+/* Kernels and threads. A GPU's numerics are its own: draws have one form. */
+static int means_open(struct engine *m, const struct engine_options *o, bool fast, struct err *e)
 {
 	unsigned threads = o->threads > 0 ? o->threads : machine_cores();
-	TRY(kernels_pick(&m->kernels, o->kernels, o->fast, e));
+	TRY(kernels_pick(&m->kernels, o->kernels, fast, e));
 	m->pool_is_others = o->with != NULL;
 	if (o->with) {
 		m->pool = o->with->pool;
@@ -127,6 +134,8 @@ static int parts_open(struct engine *m, struct source *src, uint64_t seed,
 	const struct backend_order backend = { .config = &m->config,
 					       .kernels = m->kernels,
 					       .pool = m->pool,
+					       .fast = o->fast,
+					       .which = o->gpu,
 					       .cache = o->cache == ENGINE_CACHE_BF16
 								? KERNEL_CACHE_BF16
 							: o->cache == ENGINE_CACHE_INT8
@@ -170,7 +179,7 @@ int engine_open_with(struct engine **out, struct source *src, const struct engin
 	TRY_OUT(model_gguf_folder(&gguf, src, e));
 	struct source *from = gguf ? gguf : src;
 	TRY_OUT(model_config_read(&(*out)->config, from, e));
-	TRY_OUT(means_open(*out, o, e));
+	TRY_OUT(means_open(*out, o, o->fast && open != cuda_open, e));
 	TRY_OUT(parts_open(*out, from, 0, o, open, e));
 out:
 	source_close(gguf);
@@ -181,10 +190,64 @@ out:
 	return src->label == NULL ? rc : err_prefix(e, "%s", src->label);
 }
 
+/* ---- where ---- */
+
+/* What is opened: a folder, or of a config random weights. */
+struct subject {
+	struct source *src;
+	const struct model_config *invented;
+	uint64_t seed;
+};
+
+static int subject_open(struct engine **out, const struct subject *s,
+			const struct engine_options *o, backend_opener *open, struct err *e)
+{
+	return s->src != NULL ? engine_open_with(out, s->src, o, open, e)
+			      : engine_open_invented(out, s->invented, s->seed, o, open, e);
+}
+
+static int note_add(struct engine *m, struct err *e, const char *where, const char *why)
+{
+	buf_printf(&m->notes, "computes on %s%s%s\n", where, *why ? ": " : "", why);
+	m->facts.notes = m->notes.bytes ? m->notes.bytes : "";
+	return buf_done(&m->notes, e);
+}
+
+/* On the CPU in place of a GPU, and why not on that. */
+static int instead_open(struct engine **out, const struct subject *s,
+			const struct engine_options *o, const char *why, struct err *e)
+{
+	const char *label = s->src ? s->src->label : NULL;
+	size_t len = label ? strlen(label) : 0;
+	if (len > 0 && strncmp(why, label, len) == 0 && strncmp(why + len, ": ", 2) == 0)
+		why += len + 2; /* it is no fault of the model */
+	TRY(subject_open(out, s, o, cpu_open, e));
+	return note_add(*out, e, "the CPU", why);
+}
+
+/* A GPU that was asked for by name is never replaced. Without one in sight, nothing is said of
+ * it. */
+static int where_open(struct engine **out, const struct subject *s, const struct engine_options *o,
+		      struct err *e)
+{
+	struct err why = { 0 };
+	bool only = o->device == ENGINE_CUDA, asked = o->device != ENGINE_AUTO;
+	if (o->device == ENGINE_CPU || (!asked && !device_expected()))
+		return subject_open(out, s, o, cpu_open, e);
+	int rc = subject_open(out, s, o, cuda_open, &why);
+	if (rc == 0)
+		return only ? 0 : note_add(*out, e, engine_info(*out)->device_name, "");
+	if (!only && (rc == ERR_UNAVAILABLE || rc == ERR_UNSUPPORTED))
+		return instead_open(out, s, o, why.text, e);
+	if (e != NULL)
+		*e = why;
+	return rc;
+}
+
 int engine_open(struct engine **out, struct source *src, const struct engine_options *o,
 		struct err *e)
 {
-	return engine_open_with(out, src, o, cpu_open, e);
+	return where_open(out, &(struct subject){ .src = src }, o, e);
 }
 
 int engine_check(struct source *src, struct err *e)
@@ -218,7 +281,7 @@ int engine_open_invented(struct engine **out, const struct model_config *c, uint
 	int rc;
 	TRY(engine_new(out, e));
 	(*out)->config = *c;
-	TRY_OUT(means_open(*out, o, e));
+	TRY_OUT(means_open(*out, o, o->fast && open != cuda_open, e));
 	TRY_OUT(parts_open(*out, NULL, seed, o, open, e));
 	return 0;
 out:
@@ -236,7 +299,7 @@ int engine_open_synthetic(struct engine **out, const char *shape, uint32_t layer
 		return err_set(e, ERR_NOMEM, "model");
 	int rc = model_config_shape(c, shape, layers, as_is, e);
 	if (rc == 0)
-		rc = engine_open_invented(out, c, seed, o, cpu_open, e);
+		rc = where_open(out, &(struct subject){ .invented = c, .seed = seed }, o, e);
 	free(c);
 	return rc < 0 ? err_prefix(e, "%s", shape) : 0;
 }

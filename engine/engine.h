@@ -14,10 +14,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-
 struct engine;
-
 enum engine_cache { ENGINE_CACHE_F32, ENGINE_CACHE_BF16, ENGINE_CACHE_INT8 };
+enum engine_device { ENGINE_CPU, ENGINE_CUDA, ENGINE_CUDA_ELSE_CPU, ENGINE_AUTO };
 
 struct engine_options {
 	unsigned threads; /* 0: one for each core */
@@ -27,9 +26,10 @@ struct engine_options {
 	bool fast; /* numerics: a fast twin of the kernels where there is one; bits of its own */
 	enum model_packing weights;
 	enum engine_cache cache;
+	enum engine_device device; /* AUTO: a GPU if there is one that can be used */
 	uint64_t cache_bytes;   /* of all sequences, their states too; 0: a share of what is free */
 	uint64_t memory_max;    /* refuse to load beyond it; 0: what the system says is available */
-	uint32_t batch_max;     /* sessions stepped together; 0: 64 */
+	uint32_t batch_max, gpu; /* sessions stepped together, 0: 64; which GPU, from 0 */
 	struct source *adapter; /* LoRA, merged at load; borrowed while opening; NULL: none */
 	bool no_prefix_cache, quiet; /* quiet: no progress bar */
 	struct clock clock;          /* for deadlines; zero: the system's */
@@ -40,8 +40,7 @@ struct engine_facts {
 	uint32_t vocab, tokens_real, layers, hidden, context_max; /* real: of the tokenizer */
 	uint32_t eos[8], eos_count, bos;                          /* bos UINT32_MAX: none */
 	const char *weights, *cache; /* most matrices' storage as packed: "q8"; "f32", "int8" */
-	const char *device, *device_name; /* "cpu", and what it calls itself; "": unknown */
-	const char *kernel_set;           /* "plain", "avx2", ... */
+	const char *device, *device_name, *kernel_set; /* "cuda", its own or "", "cuda-sm90" */
 	const char *numerics, *regime; /* "canonical" or "fast"; the class of its bits, "cpu/1" */
 	/* of the files' bytes; template: of its text; choice: model_formats_choice */
 	struct digest config, tokenizer, chat_template, choice;
@@ -54,7 +53,7 @@ struct engine_facts {
 
 /* Load config, weights, tokenizer and template from the source, closed by the caller afterwards.
  * Without a tokenizer text functions answer ERR_UNSUPPORTED. Refusals name file, key or tensor and
- * value; ERR_NOMEM comes before a weight is read. */
+ * value; before a weight is read ERR_NOMEM, and ERR_UNAVAILABLE: no GPU, or one too small. */
 int engine_open(struct engine **out, struct source *src, const struct engine_options *o,
 		struct err *e) MUST_USE;
 /* What engine_open would refuse of the files, of an adapter by itself too; no weight is read. */
@@ -65,8 +64,8 @@ int engine_open_synthetic(struct engine **out, const char *shape, uint32_t layer
 			  const struct engine_options *o, struct err *e) MUST_USE;
 void engine_close(struct engine *m);
 /* Kernel set and regime that an engine opened with these options has. */
-int engine_means(const struct engine_options *o, const char **kernel_set, const char **regime,
-		 struct err *e) MUST_USE;
+struct engine_means { char set[32]; const char *regime; };
+int engine_means(const struct engine_options *o, struct engine_means *out, struct err *e) MUST_USE;
 const struct engine_facts *engine_info(const struct engine *m);
 
 /* ---- text ---- */
@@ -194,6 +193,7 @@ struct engine_load {                            /* how busy it is */
 	/* slots of recurrent state: bytes of one, all, those of sequences, of the prefix cache */
 	uint64_t state_bytes, states, states_held, snapshots;
 	uint64_t preempted, prefix_hits, drafted, accepted; /* since open; tokens, but preempted */
+	bool lost; /* the device failed: nothing is computed any more */
 };
 void engine_load(struct engine *m, struct engine_load *out);
 

@@ -116,6 +116,7 @@ void engine_load(struct engine *m, struct engine_load *out)
 		out->waiting += t->state == TASK_WAITING;
 	}
 	pthread_mutex_unlock(&s->lock);
+	out->lost = m->backend->lost;
 	out->cache_pages = cache_pool_bound(m->pages);
 	out->cache_pages_used = cache_pool_used(m->pages);
 	if (m->states) {

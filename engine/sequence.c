@@ -24,11 +24,13 @@ static uint64_t context_bytes(const struct engine *m)
  * at most what all sessions of a step can fill. */
 static uint64_t bytes_default(const struct engine *m, uint32_t batch, unsigned share)
 {
-	uint64_t memory = machine_memory(), states = SLOTS_EACH * m->backend->state_bytes,
-		 one = context_bytes(m), all = (one + states) * batch, bytes = memory / 3;
+	bool own = m->backend->memory != NULL; /* nothing else needs a device's */
+	uint64_t memory = own ? m->backend->memory(m->backend) : machine_memory(),
+		 states = SLOTS_EACH * m->backend->state_bytes, one = context_bytes(m),
+		 all = (one + states) * batch, bytes = own ? memory / 10 * 9 : memory / 3;
 	if (memory != UINT64_MAX && share > 1) {
 		memory /= share;
-		bytes = memory / 3;
+		bytes /= share;
 	}
 	one += states > 0 ? one / 7 + states : 0; /* slots_of takes an eighth */
 	if (memory == UINT64_MAX || memory < m->backend->page_bytes)

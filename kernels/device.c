@@ -127,6 +127,13 @@ int device_open_at(struct device **out, const char *library, uint32_t which, str
 	return 0;
 }
 
+bool device_expected(void)
+{
+	const char *named = getenv("HALLMARK_CUDA");
+	return (named != NULL && *named != '\0') || access("/dev/nvidiactl", F_OK) == 0 ||
+	       access("/dev/dxg", F_OK) == 0;
+}
+
 void device_close(struct device *d)
 {
 	if (d != NULL && d->library != NULL)

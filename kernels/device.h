@@ -37,6 +37,8 @@ static inline int MUST_USE device_open(struct device **out, const char *library,
 {
 	return device_open_at(out, library, 0, e);
 }
+/* A library was named, or this machine has the driver of a GPU: worth trying. */
+bool device_expected(void);
 void device_close(struct device *d); /* after its streams and buffers; NULL is fine */
 const struct device_facts *device_info(const struct device *d);
 /* 0, or ERR_UNSUPPORTED for an operation that the library lacks. Ask for all that a model needs

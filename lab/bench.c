@@ -230,8 +230,11 @@ static int weigh_read(struct bench *b, struct stretch *s, struct figure *f, stru
 
 static int peaks_take(struct bench *b, struct err *e)
 {
-	TRY(engine_peak_multiply(b->engine, &b->peak_gop_s, e));
-	return engine_peak_float(b->engine, &b->float_gop_s, e);
+	int rc = engine_peak_multiply(b->engine, &b->peak_gop_s, e);
+	if (rc == 0)
+		return engine_peak_float(b->engine, &b->float_gop_s, e);
+	b->peak_gop_s = b->float_gop_s = INFINITY; /* of which anything is nothing */
+	return rc == ERR_UNSUPPORTED ? 0 : rc;
 }
 
 /* Other programs do not disturb a core's multiply units: every stretch counts. */
@@ -355,6 +358,15 @@ static void add_decode(struct obj *report, const char *key, const struct bench *
 	obj_object(report, key, &o);
 }
 
+/* null: unknown. */
+static void add_limit(struct obj *o, const char *name, double value)
+{
+	if (isfinite(value))
+		obj_real(o, name, value);
+	else
+		obj_add(o, name, json_null());
+}
+
 static void add_prefill(struct obj *report, const char *key, const struct bench *b,
 			const struct figure *f)
 {
@@ -364,8 +376,8 @@ static void add_prefill(struct obj *report, const char *key, const struct bench 
 	obj_count(&o, "tokens", s->tokens);
 	obj_real(&o, "tokens_s", rate(s));
 	obj_real(&o, "gop_s", gop_s(s));
-	obj_real(&o, "peak_gop_s", s->peak_gop_s);
-	obj_real(&o, "float_gop_s", s->float_gop_s);
+	add_limit(&o, "peak_gop_s", s->peak_gop_s);
+	add_limit(&o, "float_gop_s", s->float_gop_s);
 	obj_real(&o, "products_gop_token", (double)s->traffic.operations / tokens);
 	obj_real(&o, "attention_gop_token", (double)s->traffic.attention_operations / tokens);
 	obj_real(&o, "fraction", multiply_fraction(s));
@@ -389,14 +401,16 @@ static int report_make(const struct lab_bench *o, const struct bench *b,
 	obj_count(&report, "layers", f->layers);
 	obj_text(&report, "dtype", f->weights);
 	obj_text(&report, "cache", f->cache);
+	obj_text(&report, "device", f->device);
+	obj_text(&report, "device_name", f->device_name);
 	obj_count(&report, "threads", f->threads);
 	obj_text(&report, "kernels", f->kernel_set);
 	obj_text(&report, "numerics", f->numerics);
 	obj_count(&report, "weight_bytes", f->weight_bytes);
 	obj_int(&report, "peak_rss_bytes", (int64_t)usage.ru_maxrss * 1024);
 	obj_real(&limits, "read_gb_s", best(b, &all->one)->read_gb_s);
-	obj_real(&limits, "peak_gop_s", first->peak_gop_s);
-	obj_real(&limits, "float_gop_s", first->float_gop_s);
+	add_limit(&limits, "peak_gop_s", first->peak_gop_s);
+	add_limit(&limits, "float_gop_s", first->float_gop_s);
 	obj_object(&report, "limits", &limits);
 	add_decode(&report, "decode", b, &all->one);
 	add_prefill(&report, "prefill", b, &all->whole);

@@ -13,11 +13,12 @@ struct lab_bench {
 	struct serve_compute compute;
 	bool quiet;
 };
-/* Report: {shape, layers, dtype, cache, threads, kernels, numerics, weight_bytes, peak_rss_bytes,
- * limits, decode, prefill, prefill_end, batch8}, each part with its rate, what it had to read or
- * multiply for a token, and the fraction of the limit taken before and after it: the stretch
- * nearest to its limit, with the median of all stretches, their number and how many were above the
- * limit. prefill_end: the last 512 tokens of the prompt alone. */
+/* Report: {shape, layers, dtype, cache, device, device_name, threads, kernels, numerics,
+ * weight_bytes, peak_rss_bytes, limits (null: unknown), decode, prefill, prefill_end, batch8}, each
+ * part with its rate, what it had to read or multiply for a token, and the fraction of the limit
+ * taken before and after it: the stretch nearest to its limit, with the median of all stretches,
+ * their number and how many were above the limit. prefill_end: the last 512 tokens of the prompt
+ * alone. */
 int lab_bench(const struct lab_bench *b, json_t **report, struct err *e) MUST_USE;
 
 /* A load on a server of the same API, ours or another. */
@@ -46,6 +47,7 @@ int lab_load(const struct lab_load *l, json_t **report, struct err *e) MUST_USE;
 
 struct lab_selftest {
 	const char *oracles, *tokenizer, *cases, *templates, *dump; /* paths; NULL: not asked */
+	const char *device; /* as in struct serve_compute */
 	unsigned threads;
 };
 /* All NULL: the segmentation property. Report: {cases, passed, failed}. */

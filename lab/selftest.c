@@ -67,7 +67,7 @@ static int run_oracles(const struct lab_selftest *t, json_t *cases, struct err *
 	int rc = list_cases(t->oracles, &name, &count, e);
 	for (size_t i = 0; i < count; i++) {
 		if (rc == 0)
-			rc = lab_oracle_run(t->oracles, name[i], t->threads, t->dump, cases, e);
+			rc = lab_oracle_run(t, name[i], cases, e);
 		free(name[i]);
 	}
 	free(name);

@@ -185,10 +185,14 @@ int model_weights_check(const struct model_config *c, struct source *src, struct
 int model_weights_invent(struct model_formats *out, const struct weights_order *o, uint64_t seed,
 			 struct model_keeper *k, struct err *e) MUST_USE;
 
+/* weights_choice.c: the format that an item of a plan would have, were Q8 or Q4 asked for. */
+enum kernel_format model_item_format(const struct model_item *it, enum model_packing want);
 /* weights_choice.c: the format that most values are in; and a digest of what every class is kept
- * as, the cache's type, the kernel set and the numerics (docs/formats.md). */
+ * as, the cache's type, the kernel set, the numerics, and the device layout of weights, NULL: the
+ * CPU's (docs/formats.md). */
 const char *model_formats_name(const struct model_formats *f);
 struct digest model_formats_choice(const struct model_formats *f, const char *cache,
-				   const char *kernels, const char *numerics);
+				   const char *kernels, const char *numerics,
+				   const char *layout);
 
 #endif

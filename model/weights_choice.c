@@ -59,6 +59,17 @@ enum kernel_format model_plan_format(const struct loader *l, enum weight_class c
 	return want == MODEL_PACKING_Q4 && class != WEIGHT_HEAD ? KERNEL_Q4 : KERNEL_Q8;
 }
 
+enum kernel_format model_item_format(const struct model_item *it, enum model_packing want)
+{
+	bool chosen = it->class == WEIGHT_HEAD || it->class == WEIGHT_ATTENTION ||
+		      it->class == WEIGHT_DENSE || it->class == WEIGHT_SHARED ||
+		      it->class == WEIGHT_EXPERT;
+	if (!chosen || it->format == KERNEL_MXFP4 || it->format == KERNEL_Q4 ||
+	    (want != MODEL_PACKING_Q8 && want != MODEL_PACKING_Q4))
+		return it->format;
+	return want == MODEL_PACKING_Q4 && it->class != WEIGHT_HEAD ? KERNEL_Q4 : KERNEL_Q8;
+}
+
 const char *model_formats_name(const struct model_formats *has)
 {
 	int best = 0;
@@ -68,7 +79,8 @@ const char *model_formats_name(const struct model_formats *has)
 }
 
 struct digest model_formats_choice(const struct model_formats *has, const char *cache,
-				   const char *kernels, const char *numerics)
+				   const char *kernels, const char *numerics,
+				   const char *layout)
 {
 	static const char *const names[WEIGHT_CLASSES] = {
 		[WEIGHT_EMBED] = "embed",         [WEIGHT_HEAD] = "head",
@@ -92,6 +104,8 @@ struct digest model_formats_choice(const struct model_formats *has, const char *
 	snprintf(line, sizeof line, "cache %s\nkernels %s\nnumerics %s\n", cache, kernels,
 		 numerics);
 	buf_add_text(&text, line);
+	if (layout)
+		buf_printf(&text, "layout %s\n", layout);
 	struct digest d = digest_of(text.bytes, text.len);
 	buf_free(&text);
 	return d;

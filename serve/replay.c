@@ -24,7 +24,7 @@ struct replay {
 	size_t fields;                    /* of the record, as far as they are known here */
 	const char *was[DECISION_FIELDS]; /* recorded values, by the log's table; else null */
 	struct arena values;
-	const char *kernels, *regime; /* of this machine, by the options of the record */
+	struct engine_means here; /* of this machine, by the options of the record */
 	const json_t *request;        /* as it was kept; and what of it is not in that: */
 	char record[96];
 	struct digest body;
@@ -131,18 +131,6 @@ static void plain(const char *value, char *out, size_t room)
 	snprintf(out, room, "%.*s", value[0] == '"' && n > 2 ? (int)(n - 2) : 0, value + 1);
 }
 
-/* How the recorded engine computed; NULL and 0 where the record does not say. */
-static struct serve_compute recorded_compute(const struct replay *r)
-{
-	const json_t *kept = json_object_get(r->vault, "retained");
-	const json_t *engine = json_object_get(kept, "engine");
-	return (struct serve_compute){
-		.weights = json_string_value(json_object_get(engine, "weights")),
-		.cache = json_string_value(json_object_get(engine, "cache")),
-		.numerics = json_string_value(json_object_get(engine, "numerics")),
-	};
-}
-
 /* ---- regimes ---- */
 
 /* "kernel_regimes" of the record; before regimes had names it held the word for the numerics. */
@@ -152,6 +140,21 @@ static const char *recorded_regimes(const struct replay *r)
 	if (strcmp(was, "[\"canonical\"]") == 0)
 		return "[\"cpu/1\"]";
 	return strcmp(was, "[\"fast\"]") == 0 ? "[\"cpu-fast-bf16/1\"]" : was;
+}
+
+/* How the recorded engine computed; NULL and 0 where the record does not say. */
+static struct serve_compute recorded_compute(const struct replay *r)
+{
+	const json_t *kept = json_object_get(r->vault, "retained");
+	const json_t *engine = json_object_get(kept, "engine");
+	/* a record of a GPU needs one; others were computed on the CPU, whatever is here */
+	bool gpu = strncmp(recorded_regimes(r), "[\"cuda", 6) == 0;
+	return (struct serve_compute){
+		.device = gpu ? "cuda,cpu" : "cpu",
+		.weights = json_string_value(json_object_get(engine, "weights")),
+		.cache = json_string_value(json_object_get(engine, "cache")),
+		.numerics = json_string_value(json_object_get(engine, "numerics")),
+	};
 }
 
 /* ERR_UNAVAILABLE: this program does not know the record's words for how it computed. */
@@ -166,13 +169,13 @@ static int find_means(struct replay *r, struct err *e)
 			       "%.20s, cache %.20s and numerics %.20s together",
 			       (unsigned long long)r->index, how.weights, how.cache, how.numerics);
 	TRY(rc);
-	return engine_means(&means, &r->kernels, &r->regime, e);
+	return engine_means(&means, &r->here, e);
 }
 
 static bool same_regime(const struct replay *r)
 {
 	char here[80];
-	snprintf(here, sizeof here, "[\"%s\"]", r->regime);
+	snprintf(here, sizeof here, "[\"%s\"]", r->here.regime);
 	return strcmp(here, recorded_regimes(r)) == 0;
 }
 
@@ -400,10 +403,10 @@ static void add_machines(const struct replay *r, struct obj *o)
 	json_t *regimes = json_loads(recorded_regimes(r), JSON_DECODE_ANY, NULL);
 	plain(recorded(r, "kernel_set"), set, sizeof set);
 	plain(recorded(r, "engine_build"), build, sizeof build);
-	obj_text(o, "regime", r->regime);
+	obj_text(o, "regime", r->here.regime);
 	obj_add(o, "regimes_recorded", regimes);
 	obj_text(o, "kernels_recorded", set);
-	obj_text(o, "kernels_here", r->kernels);
+	obj_text(o, "kernels_here", r->here.set);
 	obj_text(o, "build_recorded", build);
 	obj_text(o, "build_here", build_id());
 	obj_int(o, "tokens", token_count(r));
@@ -430,7 +433,7 @@ static int describe(struct replay *r, const char *verdict, json_t *list, json_t 
 
 static int refuse_regime(struct replay *r, json_t **report, struct err *e)
 {
-	json_t *list = json_array(), *here = json_pack("[s]", r->regime);
+	json_t *list = json_array(), *here = json_pack("[s]", r->here.regime);
 	int rc = add_difference(list, "kernel_regimes", recorded_regimes(r), here, e);
 	json_decref(here);
 	if (rc < 0)

@@ -285,9 +285,24 @@ int serve_service_open_replay(struct serve_service **out, struct flow *f,
 	return opened(out, open_replay(*out, o, e));
 }
 
+/* A GPU that failed comes back with the program alone. */
+static int engine_check_lost(const struct serve_service *s, struct err *e)
+{
+	struct engine_load load;
+	struct engine *m = serve_engine_of(s);
+	if (!m)
+		return 0;
+	engine_load(m, &load);
+	return load.lost ? err_set(e, ERR_UNAVAILABLE,
+				   "the GPU failed: nothing is computed until this server is "
+				   "started again")
+			 : 0;
+}
+
 int serve_service_ready(struct serve_service *s, struct err *e)
 {
 	TRY(serve_state_check(s, e));
+	TRY(engine_check_lost(s, e));
 	return audit_log_ready(flow_log(s->flow), e); /* no log, no answer */
 }
 

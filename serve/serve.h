@@ -18,6 +18,7 @@ struct serve_service;
 /* How the engine computes; NULL and 0 are the defaults. A name that is none: ERR_USAGE. */
 struct serve_compute {
 	unsigned threads;
+	const char *device;   /* "cpu", "cuda", "cuda:N", these with ",cpu" behind, "auto" */
 	const char *weights;  /* "stored", "bf16", "q8", "q4" */
 	const char *cache;    /* "f32", "bf16", "int8" */
 	const char *numerics; /* "canonical", "fast" */

@@ -65,5 +65,5 @@ void loaded_folder(struct loaded *m, const char *dir, enum model_packing packing
 
 struct digest loaded_choice(const struct loaded *m)
 {
-	return model_formats_choice(&m->formats, "f32", m->kernels->name, "canonical");
+	return model_formats_choice(&m->formats, "f32", m->kernels->name, "canonical", NULL);
 }

@@ -7,13 +7,28 @@
 #include "base/json.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-const struct backend_kind backends[BACKENDS + 1] = {
+const struct backend_kind backends[BACKENDS + 2] = {
 	{ "cpu", cpu_open, true },
 	{ "plain backend", plain_open, false },
 	{ "recalling backend", recalling_open, true },
+	{ "cuda", cuda_open, false },
 };
+
+void use_library(const char *name)
+{
+	char path[4200], self[4096];
+	ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+	cr_assert_gt(len, 0);
+	self[len] = '\0';
+	*strrchr(self, '/') = '\0';
+	snprintf(path, sizeof path, "%s/../emulator/%s", self, name);
+	setenv("HALLMARK_CUDA", path, 1);
+}
 
 const char *model_changes;
 

@@ -32,5 +32,10 @@ struct backend_kind {
 extern const struct backend_kind backends[];
 #define BACKENDS 2
 #define RECALLING 2 /* one more, which has a recurrent state: recalling_backend.h */
+#define CUDA 3      /* and one that needs a library: */
+
+/* GPUs are what this library says, which make built beside the tests: "libplain.so", whose operations are
+ * plain loops in double, or "libhallmark_cuda.so", the kernels under the emulator. */
+void use_library(const char *name);
 
 #endif

@@ -356,7 +356,6 @@ Test(engine_scheduler, answers_are_the_same_in_any_company_longcat)
 	check_model("tests/vectors/oracles/longcat_flash", true); /* shortcuts */
 }
 Test(engine_scheduler, answers_are_the_same_in_any_company_demo) { check_model(models[4], false); }
-
 Test(engine_scheduler, answers_are_the_same_in_any_company_qwen3_5_moe) { check_model(models[5], true); }
 Test(engine_scheduler, answers_are_the_same_in_any_company_bailing_hybrid) { check_model(models[6], true); }
 
@@ -380,6 +379,7 @@ Test(engine_scheduler, answers_are_the_same_in_any_company_by_another_backend)
 	backend = 1;
 	check_model(models[2], false);
 	check_model(models[5], false);
+	use_library("libplain.so"), backend = CUDA, check_model(models[0], false);
 }
 
 /* With a state that takes as much as so many pages: every sequence has one, or few have. */

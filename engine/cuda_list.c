@@ -1,0 +1,200 @@
+/* The lists of operations of a pass: one for each number of rows, made once, when all weights are
+ * on the device. The order is that of cpu_forward.c; what does not depend on rows lies in jobs,
+ * which all lists share. */
+#include "engine/cuda.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- adding ---- */
+
+/* Room for one more of size bytes; false: no memory, and what follows is written over itself. */
+static bool grow(struct cuda_maker *k, void **at, size_t count, size_t *room, size_t size)
+{
+	if (count < *room)
+		return true;
+	size_t want = *room * 2 + 64;
+	void *more = realloc(*at, want * size);
+	k->failed |= more == NULL;
+	if (more == NULL)
+		return false;
+	*at = more;
+	*room = want;
+	return true;
+}
+
+union cuda_args *cuda_step_add(struct cuda_maker *k, enum device_operation what)
+{
+	static union cuda_args nowhere;
+	struct cuda_list *l = k->list;
+	size_t room = l->room;
+	if (!grow(k, (void **)&l->step, l->count, &room, sizeof *l->step))
+		return &nowhere;
+	l->room = (uint32_t)room;
+	struct cuda_step *s = &l->step[l->count++];
+	memset(s, 0, sizeof *s);
+	s->what = what;
+	return &s->args;
+}
+
+struct device_job *cuda_job_add(struct cuda_maker *k, const struct kernel_matrix *w)
+{
+	static struct device_job nowhere;
+	if (!grow(k, (void **)&k->job, k->jobs, &k->room, sizeof *k->job))
+		return &nowhere;
+	struct device_job *j = &k->job[k->jobs++];
+	memset(j, 0, sizeof *j);
+	j->w = cuda_matrix_of(k->m, w);
+	return j;
+}
+
+struct product_args cuda_product_of(const struct cuda_maker *k, size_t first)
+{
+	struct product_args p = {
+		.batch = k->batch,
+		.job = k->at == NULL ? NULL : k->at + first,
+		.jobs = (uint32_t)(k->jobs - first),
+		.rows = DEVICE_ROWS_ALL,
+		.rows_most = k->list->rows,
+		.terms = k->m->terms,
+	};
+	for (size_t i = first; i < k->jobs; i++)
+		p.panels += (k->job[i].w.rows + KERNEL_PANEL - 1) / KERNEL_PANEL;
+	return p;
+}
+
+struct product_args *cuda_product_add(struct cuda_maker *k, size_t first)
+{
+	struct product_args *p = &cuda_step_add(k, DEVICE_product)->product;
+	*p = cuda_product_of(k, first);
+	return p;
+}
+
+/* ---- between branches ---- */
+
+struct device_norm cuda_norm_of(const struct cuda *m, const struct layer_weights *w,
+				enum model_slot gain, enum model_slot bias)
+{
+	return (struct device_norm){ cuda_vector_of(m, w->vector[gain]),
+				     cuda_vector_of(m, w->vector[bias]) };
+}
+
+struct device_norm cuda_enter_norm(const struct cuda *m, uint32_t layer)
+{
+	const struct layer_weights *w = cuda_host_layer(m, layer);
+	return layer < m->config.layers ? cuda_norm_of(m, w, SLOT_ATTN_NORM, SLOT_ATTN_NORM_BIAS)
+					: cuda_norm_of(m, w, SLOT_NORM, SLOT_NORM_BIAS);
+}
+
+struct close_rows_args *cuda_close_add(struct cuda_maker *k, struct device_norm after,
+				       struct device_norm next)
+{
+	const struct cuda *m = k->m;
+	struct close_rows_args *a = &cuda_step_add(k, DEVICE_close_rows)->close_rows;
+	*a = (struct close_rows_args){
+		.batch = k->batch,
+		.x = m->work.x,
+		.normed = m->work.normed,
+		.n = m->config.hidden,
+		.eps = m->config.norm_eps,
+		.layer_norm = m->config.norm == MODEL_NORM_LAYER,
+		.after = after,
+		.next = next,
+		.residual_scale = m->config.residual_scale,
+		.rows_most = k->list->rows,
+	};
+	return a;
+}
+
+static void embed_add(struct cuda_maker *k)
+{
+	const struct layer_weights *w = cuda_host_layer(k->m, k->m->config.layers);
+	struct close_rows_args *a =
+		cuda_close_add(k, (struct device_norm){ NULL, NULL }, cuda_enter_norm(k->m, 0));
+	a->embed =
+		cuda_matrix_of(k->m, w->matrix[SLOT_EMBED].panel != NULL ? &w->matrix[SLOT_EMBED]
+									 : &w->matrix[SLOT_HEAD]);
+	a->embed_scale = k->m->config.embed_scale;
+}
+
+static void mixer_close_add(struct cuda_maker *k, uint32_t layer)
+{
+	const struct model_layer *l = &k->m->config.layer[layer];
+	const struct layer_weights *w = cuda_host_layer(k->m, layer);
+	const struct device_norm after = { cuda_vector_of(k->m, w->vector[SLOT_ATTN_AFTER]), NULL };
+	bool parallel = l->residual == MODEL_PARALLEL;
+	struct close_rows_args *a =
+		cuda_close_add(k, after, cuda_norm_of(k->m, w, SLOT_FFN_NORM, SLOT_FFN_NORM_BIAS));
+	a->answer = k->m->work.delta;
+	a->early = parallel;
+	a->keeps = parallel && !l->ffn_norm_before;
+}
+
+static void head_make(struct cuda_maker *k)
+{
+	const struct cuda *m = k->m;
+	const struct model_config *c = &m->config;
+	const struct layer_weights *w = cuda_host_layer(m, c->layers);
+	size_t first = k->jobs;
+	bool scaled = c->logits_scale < 1 || c->logits_scale > 1 || c->logits_softcap > 0;
+	struct device_job *j = cuda_job_add(k, &w->matrix[SLOT_HEAD]);
+	j->bias = cuda_vector_of(m, w->vector[SLOT_HEAD_BIAS]);
+	j->x = m->work.normed;
+	j->x_stride = c->hidden;
+	j->pick = (const uint32_t *)(const void *)(m->work.batch + m->batch.want);
+	j->out = m->work.logits;
+	j->out_stride = c->vocab;
+	j->scale = scaled ? c->logits_scale : 0;
+	j->cap = c->logits_softcap;
+	k->list->head.what = DEVICE_product;
+	k->list->head.args.product = cuda_product_of(k, first);
+	struct product_args *p = &k->list->head.args.product;
+	p->rows = DEVICE_ROWS_WANTED;
+	p->rows_most = p->rows_most < CUDA_LOGIT_ROWS ? p->rows_most : CUDA_LOGIT_ROWS;
+}
+
+static int list_make(struct cuda_maker *k, struct cuda_list *l, struct err *e)
+{
+	uint32_t moe = 0;
+	k->list = l;
+	k->jobs = 0;
+	l->count = 0;
+	embed_add(k);
+	for (uint32_t i = 0; i < k->m->config.layers; i++) {
+		cuda_mixer_list(k, i);
+		mixer_close_add(k, i);
+		cuda_ffn_list(k, i, moe);
+		moe += k->m->config.layer[i].ffn != MODEL_FFN_DENSE;
+	}
+	head_make(k);
+	return k->failed ? err_set(e, ERR_NOMEM, "list of a pass") : 0;
+}
+
+/* The first list is made twice: where the jobs lie is known once they are counted. */
+static int lists_fill(struct cuda *m, struct cuda_maker *k, struct err *e)
+{
+	TRY(list_make(k, &m->list[0], e));
+	size_t bytes = k->jobs * sizeof *k->job;
+	TRY(device_alloc(m->device, bytes, &m->jobs, e));
+	k->at = m->jobs.at;
+	for (uint32_t i = 0; i < m->lists; i++)
+		TRY(list_make(k, &m->list[i], e));
+	TRY(device_upload(m->stream, &m->jobs, 0, k->job, bytes, e));
+	return device_wait(m->stream, e);
+}
+
+int cuda_lists_make(struct cuda *m, struct err *e)
+{
+	struct cuda_maker k = { .m = m,
+				.batch = (const struct device_batch *)(void *)m->work.batch };
+	int rc = lists_fill(m, &k, e);
+	free(k.job);
+	return rc;
+}
+
+void cuda_lists_free(struct cuda *m)
+{
+	for (uint32_t i = 0; i < CUDA_BUCKETS; i++)
+		free(m->list[i].step);
+	device_free(&m->jobs);
+}
