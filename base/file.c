@@ -172,6 +172,20 @@ int file_write_durable(const char *path, const void *bytes, size_t len, unsigned
 	return sync_parent(path, e);
 }
 
+int file_create_unsynced(const char *path, const void *bytes, size_t len, unsigned mode,
+			 struct err *e)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+	if (fd < 0)
+		return errno == EEXIST ? 1 : err_errno(e, "create %s", path);
+	int result = file_write_all(fd, bytes, len, path, e);
+	if (close(fd) < 0 && result == 0)
+		result = err_errno(e, "close %s", path);
+	if (result < 0)
+		unlink(path);
+	return result;
+}
+
 int file_write_unsynced(const char *path, const char *staging, const void *bytes, size_t len,
 			unsigned mode, struct err *e)
 {

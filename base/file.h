@@ -26,6 +26,10 @@ int file_write_durable(const char *path, const void *bytes, size_t len, unsigned
 int file_create_immutable(const char *path, const char *staging, const void *bytes, size_t len,
 			  unsigned mode, struct err *e) MUST_USE;
 
+/* A new file, whose readers come after it is whole; not synced. 0; 1: there is one of that name. */
+int file_create_unsynced(const char *path, const void *bytes, size_t len, unsigned mode,
+			 struct err *e) MUST_USE;
+
 /* Written to a temporary file in the folder `staging` of the same file system, then renamed to
  * path: readers see the old content or the new. Nothing is synced (file_sync): a power failure may
  * leave the old, none, or a torn file. */

@@ -187,16 +187,21 @@ static const char base64_url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrst
 static void base64_add(struct buf *out, const unsigned char *p, size_t len, const char *alphabet,
 		       bool pad)
 {
-	for (size_t i = 0; i < len; i += 3) {
+	char text[256];
+	size_t n = 0;
+	for (size_t i = 0; i < len; i += 3, n += 4) {
 		size_t have = len - i < 3 ? len - i : 3;
 		uint32_t v = (uint32_t)p[i] << 16;
 		v |= have > 1 ? (uint32_t)p[i + 1] << 8 : 0;
 		v |= have > 2 ? p[i + 2] : 0;
-		char quad[4] = { alphabet[v >> 18], alphabet[v >> 12 & 63], alphabet[v >> 6 & 63],
-				 alphabet[v & 63] };
-		memset(quad + have + 1, '=', 3 - have);
-		buf_add(out, quad, pad ? 4 : have + 1);
+		if (n == sizeof text) {
+			buf_add(out, text, n);
+			n = 0;
+		}
+		for (unsigned k = 0; k < 4; k++)
+			text[n + k] = k <= have ? alphabet[v >> (18 - 6 * k) & 63] : '=';
 	}
+	buf_add(out, text, n - (pad || len % 3 == 0 ? 0 : 3 - len % 3));
 }
 
 void text_base64(struct buf *out, const void *bytes, size_t len)
@@ -305,9 +310,27 @@ static void json_escape(struct buf *out, unsigned char c)
 	static const char plain[] = "\"\\\b\f\n\r\t", letter[] = "\"\\bfnrt";
 	const char *at = c ? strchr(plain, c) : NULL;
 	if (at)
-		buf_printf(out, "\\%c", letter[at - plain]);
+		buf_add(out, (char[]){ '\\', letter[at - plain] }, 2);
 	else
 		buf_printf(out, "\\u%04x", c);
+}
+
+/* How many bytes from here on are ASCII that JSON writes as it is, eight at a time. */
+static size_t plain_span(const unsigned char *p, size_t len)
+{
+	const uint64_t ones = UINT64_MAX / 255, high = ones * 0x80;
+	size_t i = 0;
+	for (uint64_t v, quote, slash; i + sizeof v <= len; i += sizeof v) {
+		memcpy(&v, p + i, sizeof v);
+		quote = v ^ ones * '"';
+		slash = v ^ ones * '\\';
+		uint64_t not_plain = v | (v - ones * 0x20) | (quote - ones) | (slash - ones);
+		if (not_plain & high)
+			break;
+	}
+	while (i < len && p[i] >= 0x20 && p[i] < 0x80 && p[i] != '"' && p[i] != '\\')
+		i++;
+	return i;
 }
 
 void text_json_string(struct buf *out, const void *s, size_t len)
@@ -316,10 +339,9 @@ void text_json_string(struct buf *out, const void *s, size_t len)
 	size_t i = 0, plain = 0; /* p[plain..i) is copied as it stands */
 	buf_add_byte(out, '"');
 	while (i < len) {
-		if (p[i] >= 0x20 && p[i] < 0x80 && p[i] != '"' && p[i] != '\\') {
-			i++;
-			continue;
-		}
+		i += plain_span(p + i, len - i);
+		if (i == len)
+			break;
 		uint32_t cp = 0;
 		int n = text_utf8_decode(p + i, len - i, &cp);
 		size_t used = n > 0 ? (size_t)n : n < 0 ? (size_t)-n : len - i;

@@ -56,6 +56,22 @@ Test(base_file, failed_write_leaves_the_old_content_and_no_temporary_file)
 	temp_close(&t);
 }
 
+Test(base_file, new_file_is_written_only_where_there_is_none)
+{
+	struct temp t;
+	struct err e = { 0 };
+	temp_open(&t);
+	const char *path = temp_path(&t, "a");
+	cr_expect_eq(file_create_unsynced(path, "one", 3, 0644, &e), 0);
+	cr_expect_eq(file_create_unsynced(path, "two", 3, 0644, &e), 1);
+	expect_content(path, "one");
+	cr_expect_eq(file_create_unsynced(temp_path(&t, "none/a"), "x", 1, 0644, &e), ERR_NOTFOUND);
+	cr_assert_eq(symlink("elsewhere", temp_path(&t, "link")), 0);
+	cr_expect_eq(file_create_unsynced(temp_path(&t, "link"), "x", 1, 0644, &e), 1);
+	cr_expect_not(file_exists(temp_path(&t, "elsewhere")));
+	temp_close(&t);
+}
+
 Test(base_file, immutable_file_is_created_once)
 {
 	struct temp t;

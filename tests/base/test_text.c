@@ -166,6 +166,28 @@ Test(base_text, base64_gives_the_vectors_of_rfc_4648)
 	}
 }
 
+Test(base_text, base64_of_any_length_reads_back)
+{
+	unsigned char bytes[700];
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = (unsigned char)(i * 37 + 11);
+	for (size_t len = 0; len <= sizeof bytes; len++) {
+		struct buf out = { 0 }, url = { 0 }, back = { 0 }, again = { 0 };
+		text_base64(&out, bytes, len);
+		text_base64_url(&url, bytes, len);
+		cr_assert_eq(out.len, (len + 2) / 3 * 4);
+		cr_assert_eq(url.len, (len * 4 + 2) / 3);
+		cr_assert_eq(text_unbase64(&back, out.bytes, out.len), 0, "%zu", len);
+		cr_assert_eq(text_unbase64_url(&again, url.bytes, url.len), 0, "%zu", len);
+		cr_assert(back.len == len && (!len || memcmp(back.bytes, bytes, len) == 0));
+		cr_assert(again.len == len && (!len || memcmp(again.bytes, bytes, len) == 0));
+		buf_free(&out);
+		buf_free(&url);
+		buf_free(&back);
+		buf_free(&again);
+	}
+}
+
 Test(base_text, base64_refuses_second_spellings)
 {
 	static const char *const bad[] = { "Z",        "Zg",   "Zg=",  "Zg===",  "====",
@@ -230,6 +252,28 @@ Test(base_text, signed_integers_are_read_whole)
 	}
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		cr_expect_eq(text_parse_i64(bad[i], strlen(bad[i]), &v), ERR_INPUT, "%s", bad[i]);
+}
+
+Test(base_text, json_string_finds_what_is_not_plain_wherever_it_stands)
+{
+	static const struct {
+		const char *in, *out;
+	} rows[] = { { "\"", "\\\"" },          { "\\", "\\\\" },   { "\x1f", "\\u001f" },
+		     { "\n", "\\n" },           { "\x7f", "\x7f" },   { " ", " " },
+		     { "\xc3\xa4", "\xc3\xa4" }, { "\xff", "\xef\xbf\xbd" } };
+	for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
+		for (size_t at = 0; at < 30; at++) {
+			struct buf in = { 0 }, want = { 0 }, out = { 0 };
+			buf_printf(&in, "%.*s%s%.*s", (int)at, "abcdefghijklmnopqrstuvwxyz0123", rows[r].in,
+				   (int)(30 - at), "ABCDEFGHIJKLMNOPQRSTUVWXYZ!#[]~");
+			buf_printf(&want, "\"%.*s%s%.*s\"", (int)at, "abcdefghijklmnopqrstuvwxyz0123",
+				   rows[r].out, (int)(30 - at), "ABCDEFGHIJKLMNOPQRSTUVWXYZ!#[]~");
+			text_json_string(&out, in.bytes, in.len);
+			cr_expect_str_eq(out.bytes, want.bytes);
+			buf_free(&in);
+			buf_free(&want);
+			buf_free(&out);
+		}
 }
 
 Test(base_text, json_string_escapes_and_substitutes)
