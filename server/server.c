@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "serve/serve.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -125,7 +126,19 @@ int server_open(struct server **out, struct serve_host *host, const struct serve
 	return rc;
 }
 
-int server_run(struct server *s, struct err *e) { return server_loop_run(s, e); }
+/* What an answer took is kept for the next: by default each thread gives it back to the system, and
+ * asks for it again, as soon as it is 128 KiB. */
+static void keep_memory(void)
+{
+	mallopt(M_MMAP_THRESHOLD, MIB(1));
+	mallopt(M_TRIM_THRESHOLD, MIB(8));
+}
+
+int server_run(struct server *s, struct err *e)
+{
+	keep_memory();
+	return server_loop_run(s, e);
+}
 
 void server_stop(struct server *s)
 {
