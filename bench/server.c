@@ -87,7 +87,9 @@ static int serve(const char *home, const char *address, struct err *e)
 	struct env env = env_system();
 	struct flow_options o = { .home = home, .env = &env, .quiet = true };
 	struct serve_options of = { .ref = "known", .model_name = "m" };
-	struct server_options where = { .listener = { { .address = address } }, .listeners = 1 };
+	struct server_options where = { .listener = { { .address = address } },
+					.listeners = 1,
+					.requests_max = 1024 }; /* all are of one address */
 	struct serve_service *s;
 	struct serve_host *h;
 	struct flow *f;

@@ -3,7 +3,8 @@
 
     bench/server.py build/bench/server [ROUNDS [OLD]]
 
-The answerer knows its answer: what is measured is all that an answer takes but the engine, its record
+32 connections, kept alive; a group commit lives on depth, so both sides get a row with 256 too. The
+answerer knows its answer: what is measured is all that an answer takes but the engine, its record
 in the log included, which is durable before the answer goes out (group commit). nginx gives the same
 answers by itself, and, as a proxy, those of another nginx that gives them: what a proxy costs that does
 nothing. OLD is another build of bench/server, measured beside it.
@@ -15,18 +16,19 @@ import json, os, re, shutil, statistics, subprocess, sys, tempfile, time
 
 SECONDS = 2
 CONNECTIONS = 32
+MANY = 256
 BODY = '{"model":"m","messages":[{"role":"user","content":"What is an overdraft?"}]}'
 STREAM = BODY.replace("{", '{"stream":true,', 1)
 PORTS = {"new": 18081, "old": 18080, "nginx": 18082, "behind": 18083}
 
 NGINX = """
 worker_processes auto; daemon off; pid DIR/pid; error_log DIR/error.log;
-events { worker_connections 1024; }
+events { worker_connections 4096; }
 http {
   access_log off; keepalive_requests 1000000000; default_type application/json;
   client_body_temp_path DIR/a; proxy_temp_path DIR/b; fastcgi_temp_path DIR/c;
   uwsgi_temp_path DIR/d; scgi_temp_path DIR/e;
-  upstream server { server 127.0.0.1:BEHIND; keepalive 64; keepalive_requests 1000000000; }
+  upstream server { server 127.0.0.1:BEHIND; keepalive 512; keepalive_requests 1000000000; }
   server {
     listen 127.0.0.1:BEHIND reuseport;
     location = /health { return 200 '{"status":"ok"}\\n'; }
@@ -42,8 +44,8 @@ http {
 """
 
 
-def wrk(port, path, body, folder):
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}"]
+def wrk(port, path, body, connections, folder):
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS}"]
     if body:
         script = f"{folder}/post.lua"
         with open(script, "w", encoding="utf-8") as f:
@@ -86,30 +88,40 @@ def answer_of(port):
 
 
 def rows(old):
-    yield "nginx as proxy, GET /health", "nginx", "/proxy/health", None
-    yield "nginx, GET /health", "nginx", "/health", None
-    yield "server, GET /health", "new", "/health", None
-    yield "nginx as proxy, chat completion", "nginx", "/proxy/v1/chat/completions", BODY
-    yield "nginx, chat completion", "nginx", "/v1/chat/completions", BODY
-    yield "server, chat completion", "new", "/v1/chat/completions", BODY
-    yield "server, streamed chat", "new", "/v1/chat/completions", STREAM
+    chat = "/v1/chat/completions"
+    yield "nginx as proxy, GET /health", "nginx", "/proxy/health", None, CONNECTIONS
+    yield "nginx, GET /health", "nginx", "/health", None, CONNECTIONS
+    yield "server, GET /health", "new", "/health", None, CONNECTIONS
+    yield "nginx as proxy, chat completion", "nginx", "/proxy" + chat, BODY, CONNECTIONS
+    yield "nginx, chat completion", "nginx", chat, BODY, CONNECTIONS
+    yield "server, chat completion, recorded", "new", chat, BODY, CONNECTIONS
+    yield "server, streamed chat, recorded", "new", chat, STREAM, CONNECTIONS
+    yield f"nginx as proxy, chat completion, {MANY} connections", "nginx", "/proxy" + chat, BODY, MANY
+    yield f"server, chat completion, recorded, {MANY} connections", "new", chat, BODY, MANY
     if old:
-        yield "old server, GET /health", "old", "/health", None
-        yield "old server, chat completion", "old", "/v1/chat/completions", BODY
-        yield "old server, streamed chat", "old", "/v1/chat/completions", STREAM
+        yield "old server, GET /health", "old", "/health", None, CONNECTIONS
+        yield "old server, chat completion", "old", chat, BODY, CONNECTIONS
+        yield "old server, streamed chat", "old", chat, STREAM, CONNECTIONS
+
+
+def beside(body, connections):
+    """The row of the proxy that does the same."""
+    if not body:
+        return "nginx as proxy, GET /health"
+    many = "" if connections == CONNECTIONS else f", {connections} connections"
+    return "nginx as proxy, chat completion" + many
 
 
 def measure(folder, rounds, pids):
     table = list(rows("old" in pids))
     rates, costs, ratios = ({name: [] for name, *_ in table} for _ in range(3))
     for _ in range(rounds):
-        for name, server, path, body in table:
+        for name, server, path, body, connections in table:
             before = cpu_seconds(pids[server])
-            rate, count = wrk(PORTS[server], path, body, folder)
+            rate, count = wrk(PORTS[server], path, body, connections, folder)
             costs[name].append((cpu_seconds(pids[server]) - before) / count * 1e6)
             rates[name].append(rate)
-            beside = "nginx as proxy, chat completion" if body else "nginx as proxy, GET /health"
-            ratios[name].append(rate / rates[beside][-1])
+            ratios[name].append(rate / rates[beside(body, connections)][-1])
     print("| what | requests/s | of the proxy's | CPU us/request |\n|---|---:|---:|---:|")
     for name, *_ in table:
         rate, ratio, cost = (statistics.median(x[name]) for x in (rates, ratios, costs))
