@@ -1,7 +1,8 @@
 /* Appending with group commit.
  *
- * Threads queue; one of them leads: it takes up to LOG_BATCH_MAX of the queue, commits them in one
- * transaction (the commit point), writes tiles and checkpoint and wakes the others. What queues
+ * Threads queue; one of them leads: it takes up to LOG_BATCH_MAX of the queue, puts them into one
+ * transaction, writes their tiles, signs them, commits all of it at once (the commit point; the one
+ * time that it waits for the disk), publishes the checkpoint and wakes the others. What queues
  * meanwhile is the next batch, so a batch waits for nothing but the one before it. Each thread is
  * woken when its record is done, or to lead, not whenever a batch is. A record that
  * the hook refuses is undone alone, by its savepoint. Now and then the thread that led makes the
@@ -185,35 +186,62 @@ static int note_workers(struct audit_log *log, struct store_tx *tx, struct pendi
 	return 0;
 }
 
-static int fill_transaction(struct audit_log *log, struct store_tx *tx,
-			    struct pending *const *batch, size_t count, struct merkle *merkle,
-			    struct err *e)
-{
-	uint64_t size, old = log->edge->size;
+/* What a batch makes of the log. */
+struct extension {
+	uint64_t old; /* size before it */
+	struct merkle merkle;
 	struct digest root;
+	struct buf note;
+};
 
-	TRY(audit_log_head_read(tx, &size, &root, e));
-	if (size != old)
+static int insert_batch(struct audit_log *log, struct store_tx *tx, struct pending *const *batch,
+			size_t count, struct extension *x, struct err *e)
+{
+	uint64_t size;
+
+	TRY(audit_log_head_read(tx, &size, &x->root, e));
+	if (size != x->old)
 		return err_set(e, ERR_IO,
 			       "the database's head is at %llu, ours at %llu; open the log anew",
-			       (unsigned long long)size, (unsigned long long)old);
+			       (unsigned long long)size, (unsigned long long)x->old);
 	for (size_t i = 0; i < count; i++) {
 		if (i > 0 && batch[i - 1]->with == batch[i] && batch[i - 1]->rc < 0)
 			batch[i]->rc = batch[i - 1]->rc;
 		else
 			TRY(insert_one(log, tx, batch[i], size, e));
 		if (batch[i]->rc == 0) {
-			merkle_add(merkle, &batch[i]->receipt.leaf);
+			merkle_add(&x->merkle, &batch[i]->receipt.leaf);
 			size++;
 		}
 	}
-	if (size == old)
+	x->root = merkle_root(&x->merkle);
+	return 0;
+}
+
+/* Files and signature. From here on the edge is ahead of the database, until that commits. */
+static int sign_batch(struct audit_log *log, struct pending *const *batch, size_t count,
+		      struct extension *x, struct err *e)
+{
+	for (size_t i = 0; i < count; i++)
+		if (batch[i]->rc == 0)
+			TRY(audit_edge_add(log->edge, log->dir, log->env, batch[i]->entry.bytes,
+					   batch[i]->entry.len, e));
+	return audit_log_sign_edge(log, &x->root, &x->note, e);
+}
+
+static int fill_transaction(struct audit_log *log, struct store_tx *tx,
+			    struct pending *const *batch, size_t count, struct extension *x,
+			    struct err *e)
+{
+	TRY(insert_batch(log, tx, batch, count, x, e));
+	uint64_t size = x->merkle.count;
+	if (size == x->old)
 		return 0;
-	root = merkle_root(merkle);
 	TRY(note_workers(log, tx, batch, count, e));
 	TRY(audit_clock_write(log, tx, e));
-	TRY(audit_log_head_update(tx, size, &root, old, e));
-	return audit_guard_write(log, tx, e);
+	TRY(sign_batch(log, batch, count, x, e));
+	TRY(audit_log_head_update(tx, size, &x->root, &x->note, x->old, e));
+	return audit_guard_cover(log, tx, size, &x->root, e);
 }
 
 static void note_numbers(struct audit_log *log, struct pending *const *batch, size_t count)
@@ -237,51 +265,35 @@ static bool is_whole(struct pending *const *batch, size_t count)
 }
 
 static int commit_batch(struct audit_log *log, struct pending *const *batch, size_t count,
-			struct err *e)
+			struct extension *x, struct err *e)
 {
-	struct merkle merkle = log->merkle;
 	int64_t time_us = log->last_time_us;
 	struct store_tx *tx;
 
 	TRY(audit_clock_check(log, e));
 	TRY(audit_vault_keys_get(log, batch, count, e));
 	TRY(store_write(log->store, &tx, e));
-	int rc = fill_transaction(log, tx, batch, count, &merkle, e);
+	int rc = fill_transaction(log, tx, batch, count, x, e);
 	if (rc == 0)
 		rc = store_commit(tx, e);
 	store_end(tx);
+	log->fresh_doubt |= log->sealing && (rc < 0 || !is_whole(batch, count));
 	if (rc < 0) {
 		log->last_time_us = time_us;
 		return rc;
 	}
-	log->merkle = merkle;
-	if (log->batch_keys)
-		log->fresh_used = is_whole(batch, count);
+	log->merkle = x->merkle;
 	note_numbers(log, batch, count);
 	env_step(log->env, "audit.committed");
 	return 0;
 }
 
 /* Whether the log can go on after this: a busy database or a record that is refused changes
- * nothing. */
-static bool is_fatal(const struct audit_log *log, int rc)
+ * nothing, as long as no file was written. */
+static bool is_fatal(const struct audit_log *log, const struct extension *x, int rc)
 {
-	return rc == ERR_IO || rc == ERR_VERIFY || store_poisoned(log->store) ||
-	       store_poisoned(log->keys);
-}
-
-static int publish_batch(struct audit_log *log, struct pending *const *batch, size_t count,
-			 struct err *e)
-{
-	uint64_t old = log->edge->size;
-
-	for (size_t i = 0; i < count; i++)
-		if (batch[i]->rc == 0)
-			TRY(audit_edge_add(log->edge, log->dir, log->env, batch[i]->entry.bytes,
-					   batch[i]->entry.len, e));
-	if (log->edge->size == old)
-		return 0;
-	return audit_log_publish(log, e);
+	return rc < 0 && (rc == ERR_IO || rc == ERR_VERIFY || store_poisoned(log->store) ||
+			  store_poisoned(log->keys) || log->edge->size != x->old);
 }
 
 /* Of records whose client waits for it. Where it cannot be made now it is made from the files. */
@@ -305,22 +317,24 @@ static void prove(struct audit_log *log, struct pending *const *batch, size_t co
 static int make_durable(struct audit_log *log, struct pending *const *batch, size_t count,
 			bool *fatal, struct err *e)
 {
-	int rc, destroyed = 0;
+	struct extension x = { .old = log->edge->size, .merkle = log->merkle };
+	int destroyed = 0, rc = commit_batch(log, batch, count, &x, e);
 
-	rc = commit_batch(log, batch, count, e);
 	audit_vault_keys_drop(log, batch, count);
-	*fatal = is_fatal(log, rc);
-	if (rc == 0 && batch[0]->erase && batch[0]->rc == 0)
+	*fatal = is_fatal(log, &x, rc);
+	if (rc < 0)
+		goto out;
+	if (batch[0]->erase && batch[0]->rc == 0)
 		destroyed = audit_vault_destroy(log, &batch[0]->err);
-	TRY(rc);
-	/* From here on the database is ahead of the folder: only a reopening may repair a
-	 * failure. */
-	rc = publish_batch(log, batch, count, e);
+	if (x.note.len)
+		rc = audit_log_publish_signed(log, &x.root, &x.note, e);
 	*fatal = rc < 0 || destroyed < 0;
 	if (rc == 0 && destroyed < 0)
 		batch[0]->rc = destroyed;
 	if (rc == 0)
 		prove(log, batch, count);
+out:
+	buf_free(&x.note);
 	return rc;
 }
 

@@ -1,8 +1,8 @@
 /* The head, and what vouches for it.
  *
  *   state.db  log_head(1)   size, root: the tree of the rows. checkpoint: the newest one that was
- *                           signed; it covers the rows, or all but those of a batch that a crash
- *                           left between its two commits
+ *                           signed; it covers the rows, or, where an older program committed a
+ *                           batch before it signed it and crashed in between, all but that batch's
  *             log_guard(1)  synced: the files of log/ up to this size are durable
  *                           seen: keys.db holds a signed head of at least this size
  *                           mac: over size, root, synced and seen, by a key that derives from the
@@ -81,15 +81,19 @@ static int head_moved(struct err *e)
 }
 
 int audit_log_head_update(struct store_tx *tx, uint64_t size, const struct digest *root,
-			  uint64_t old, struct err *e)
+			  const struct buf *note, uint64_t old, struct err *e)
 {
 	struct store_stmt *st;
 
-	TRY(store_prepare(tx, "UPDATE log_head SET size = $1, root = $2 WHERE id = 1 AND size = $3",
+	TRY(store_prepare(tx,
+			  "UPDATE log_head SET size = $1, root = $2,"
+			  " checkpoint = coalesce($3, checkpoint)"
+			  " WHERE id = 1 AND size = $4",
 			  &st, e));
 	store_bind_i64(st, 1, (int64_t)size);
 	store_bind_blob(st, 2, root->bytes, 32);
-	store_bind_i64(st, 3, (int64_t)old);
+	store_bind_text(st, 3, note ? note->bytes : NULL);
+	store_bind_i64(st, 4, (int64_t)old);
 	TRY(store_run(st, e));
 	return store_changes(tx) == 1 ? 0 : head_moved(e);
 }
@@ -193,17 +197,22 @@ int audit_guard_put(struct store_tx *tx, const uint8_t key[32], const struct gua
 	return store_run(st, e);
 }
 
+int audit_guard_cover(struct audit_log *log, struct store_tx *tx, uint64_t size,
+		      const struct digest *root, struct err *e)
+{
+	pthread_mutex_lock(&log->lock);
+	struct guard g = log->guard;
+	pthread_mutex_unlock(&log->lock);
+	return audit_guard_put(tx, log->guard_key, &g, size, root, e);
+}
+
 int audit_guard_write(struct audit_log *log, struct store_tx *tx, struct err *e)
 {
 	struct digest root;
-	struct guard g;
 	uint64_t size = 0;
 
 	TRY(audit_log_head_read(tx, &size, &root, e));
-	pthread_mutex_lock(&log->lock);
-	g = log->guard;
-	pthread_mutex_unlock(&log->lock);
-	return audit_guard_put(tx, log->guard_key, &g, size, &root, e);
+	return audit_guard_cover(log, tx, size, &root, e);
 }
 
 static int take_guard(struct audit_log *log, struct store_stmt *st, uint64_t size,

@@ -113,10 +113,12 @@ struct audit_log {
 	/* The leader's alone: what the database holds. */
 	struct edge *edge;
 	struct merkle merkle;
-	struct vault_key *batch_keys; /* guarded memory, while a batch is committed */
-	bool fresh_used;              /* each key of fresh_key has its row */
-	uint8_t key_prefix[8];        /* of keys that are a record's own; then their number: */
-	uint64_t key_count;
+	struct vault_keys *vault_keys; /* guarded memory */
+	bool sealing;                  /* keys are given to the batch */
+	bool fresh_doubt;              /* a key that was given may not have its row */
+	uint8_t key_prefix[8];         /* of keys that are a record's own; then their number: */
+	uint64_t key_count;            /* they are made up to here; the last `made` are not given */
+	size_t made;
 	int64_t last_time_us;
 };
 
@@ -145,7 +147,13 @@ void audit_log_outdated(struct audit_log *log);
 /* Take the published checkpoint where it is outdated; an error leaves the older one. */
 int audit_log_catch_up(struct audit_log *log, struct err *e) MUST_USE;
 
-/* publish.c: the batch's entries are in the database; write tiles, verify, sign, publish. */
+/* publish.c: write the tiles of the edge, compare what is stored with the root, and sign that. */
+int audit_log_sign_edge(struct audit_log *log, const struct digest *root, struct buf *note,
+			struct err *e) MUST_USE;
+/* The edge's checkpoint is durable in the database: into the folder with it. Takes the note. */
+int audit_log_publish_signed(struct audit_log *log, const struct digest *root, struct buf *note,
+			     struct err *e) MUST_USE;
+/* Both, for rows that an older program committed and did not sign. */
 int audit_log_publish(struct audit_log *log, struct err *e) MUST_USE;
 /* Put the log's checkpoint into the folder. */
 int audit_log_put_checkpoint(struct audit_log *log, const struct buf *note, struct err *e) MUST_USE;
@@ -185,10 +193,11 @@ int audit_log_head_ask(struct store *s, uint64_t *size, struct digest *root,
 		       struct err *e) MUST_USE;
 int audit_log_head_insert(struct store_tx *tx, uint64_t size, const struct digest *root,
 			  const char *checkpoint, struct err *e) MUST_USE;
-/* By compare-and-swap: ERR_IO where the size was not `old`. */
+/* By compare-and-swap: ERR_IO where the size was not `old`. note: the checkpoint over it; NULL:
+ * none is signed yet. */
 int audit_log_head_update(struct store_tx *tx, uint64_t size, const struct digest *root,
-			  uint64_t old, struct err *e) MUST_USE;
-/* The second commit of a batch: the checkpoint over the edge is durable. */
+			  const struct buf *note, uint64_t old, struct err *e) MUST_USE;
+/* The checkpoint over a head that has none yet. */
 int audit_log_head_sign(struct audit_log *log, const struct digest *root, const struct buf *note,
 			struct err *e) MUST_USE;
 /* The newest checkpoint that was signed, where the folder's may be torn: its files are durable
@@ -200,6 +209,8 @@ void audit_guard_key(const struct signing_identity *id, uint8_t key[32]);
 int audit_guard_put(struct store_tx *tx, const uint8_t key[32], const struct guard *g,
 		    uint64_t size, const struct digest *root, struct err *e) MUST_USE;
 int audit_guard_write(struct audit_log *log, struct store_tx *tx, struct err *e) MUST_USE;
+int audit_guard_cover(struct audit_log *log, struct store_tx *tx, uint64_t size,
+		      const struct digest *root, struct err *e) MUST_USE; /* of a head that is known */
 /* ERR_NOTFOUND: not there, as in older databases. ERR_VERIFY: not of this log's key. */
 int audit_guard_read(struct audit_log *log, struct store_tx *tx, uint64_t size,
 		     const struct digest *root, struct guard *out, struct err *e) MUST_USE;
@@ -261,10 +272,19 @@ struct vault_key {
 	char id[VAULT_KEY_ROOM];
 	uint8_t key[32];
 };
+/* Those of the batch that is being committed, and own keys of records to come: durable, and in
+ * fresh_key too. */
+#define VAULT_MADE_MAX LOG_BATCH_MAX
+struct vault_keys {
+	struct vault_key batch[LOG_BATCH_MAX + 1];
+	uint8_t made[VAULT_MADE_MAX][32];
+};
 /* Keys for all sealed records of a batch, made where needed, durable in keys.db. The leader's. */
 int audit_vault_keys_get(struct audit_log *log, struct pending *const *batch, size_t count,
 			 struct err *e) MUST_USE;
 void audit_vault_keys_drop(struct audit_log *log, struct pending *const *batch, size_t count);
+/* Those that are made and not given are removed by the next transaction of keys.db. */
+void audit_vault_keys_forget(struct audit_log *log);
 /* Seal a record for that index: its ciphertext, appended to out, and the digest of that. */
 int audit_vault_seal(const struct audit_log *log, uint64_t index, const struct pending *p,
 		     struct buf *out, struct digest *cipher, struct err *e) MUST_USE;

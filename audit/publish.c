@@ -1,14 +1,17 @@
-/* After the commit point: tiles, check of what is stored, signature, checkpoint.
+/* Around the commit point: tiles, check of what is stored, signature; then the checkpoint.
  *
  *   tiles written                          audit.bundle, audit.tile
  *   root recomputed from stored bytes      audit.verified
- *   checkpoint signed, and in log_head     audit.signed
+ *   checkpoint signed                      audit.signed
+ *   rows, head and checkpoint committed    audit.committed
  *   renamed into the folder                audit.checkpoint
  *   behind all that: files synced          audit.synced
  *   noted in log_guard                     audit.settled
  *
  * Nothing is signed that was not read back: a flipped bit between memory and disk stops the log,
- * not its readers. Nothing is published that the database does not hold. Files need not be durable
+ * not its readers. Nothing is published that the database does not hold, and a signature first goes
+ * into the transaction that commits its rows: where that fails, nobody has seen it. Tiles beyond
+ * the checkpoint count for nothing until they are replaced by right ones. Files need not be durable
  * before their readers see them, for they follow from the database, and an opening writes again
  * what a power failure took. */
 #include "audit/log_in.h"
@@ -30,14 +33,14 @@ static int check_stored(struct audit_log *log, uint64_t old, uint64_t size, stru
 	return 0;
 }
 
-static int verify_stored(struct audit_log *log, struct digest *root, struct err *e)
+static int verify_stored(struct audit_log *log, const struct digest *root, struct err *e)
 {
 	uint64_t size = log->edge->size;
-	struct digest in_memory = merkle_root(&log->merkle);
+	struct digest stored;
 
 	TRY(check_stored(log, log->size, size, e));
-	TRY(audit_tile_edge_root(log->dir, size, root, e));
-	if (!digest_equal(root, &in_memory))
+	TRY(audit_tile_edge_root(log->dir, size, &stored, e));
+	if (!digest_equal(root, &stored))
 		return err_set(
 			e, ERR_VERIFY,
 			"the stored tiles do not have the root of the entries; nothing is signed");
@@ -93,35 +96,47 @@ int audit_log_put_checkpoint(struct audit_log *log, const struct buf *note, stru
 	return 0;
 }
 
-static int sign_stored(struct audit_log *log, struct digest *root, struct buf *note, struct err *e)
+int audit_log_sign_edge(struct audit_log *log, const struct digest *root, struct buf *note,
+			struct err *e)
 {
 	TRY(audit_edge_flush(log->edge, log->dir, log->env, e));
 	TRY(verify_stored(log, root, e));
 	TRY(audit_log_contains(log, log->size, &log->root, e));
 	TRY(sign(log, root, note, e));
-	TRY(audit_log_head_sign(log, root, note, e));
 	env_step(log->env, "audit.signed");
-	return audit_log_put_checkpoint(log, note, e);
+	return 0;
+}
+
+int audit_log_publish_signed(struct audit_log *log, const struct digest *root, struct buf *note,
+			     struct err *e)
+{
+	int rc = audit_log_put_checkpoint(log, note, e);
+
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&log->lock);
+	buf_free(&log->checkpoint);
+	log->checkpoint = *note;
+	log->size = log->edge->size;
+	log->root = *root;
+	pthread_mutex_unlock(&log->lock);
+	*note = (struct buf){ 0 };
+	measure_gauge_set(&log->measures.checkpoint_us, env_now_us(log->env));
+	return 0;
 }
 
 int audit_log_publish(struct audit_log *log, struct err *e)
 {
+	struct digest root = merkle_root(&log->merkle);
 	struct buf note = { 0 };
-	struct digest root;
-	int rc = sign_stored(log, &root, &note, e);
+	int rc = audit_log_sign_edge(log, &root, &note, e);
 
-	if (rc < 0) {
-		buf_free(&note);
-		return rc;
-	}
-	pthread_mutex_lock(&log->lock);
-	buf_free(&log->checkpoint);
-	log->checkpoint = note;
-	log->size = log->edge->size;
-	log->root = root;
-	pthread_mutex_unlock(&log->lock);
-	measure_gauge_set(&log->measures.checkpoint_us, env_now_us(log->env));
-	return 0;
+	if (rc == 0)
+		rc = audit_log_head_sign(log, &root, &note, e);
+	if (rc == 0)
+		rc = audit_log_publish_signed(log, &root, &note, e);
+	buf_free(&note);
+	return rc;
 }
 
 /* ---- behind ---- */

@@ -1,11 +1,12 @@
 /* Recovery at opening.
  *
- * The database is ahead of the folder by what a crash left, never behind it. Three places hold a
+ * The database is ahead of the folder's checkpoint by what a crash left, never behind it; tiles
+ * that were written for a batch which was not committed count for nothing. Three places hold a
  * signed checkpoint: log_head (durable before any reader sees it), the folder's, which may lag, be
- * torn or be missing only as far as its files were not yet synced, and keys.db's, which lags by a
- * few batches. Each must be a checkpoint of the tree of the rows; a head beyond the newest of them
- * must carry the log's own mac. A part that is older than what the others remember of it was put
- * back, and is refused.
+ * torn or be missing only as far as its files were not yet synced, and keys.db's, which lags by
+ * some batches. Each must be a checkpoint of the tree of the rows; a head beyond the newest of them
+ * (older programs signed a batch after they committed it) must carry the log's own mac. A part that
+ * is older than what the others remember of it was put back, and is refused.
  *
  * What was synced is not read again, so only the edge is looked at: the right edge of the synced
  * tree from the published tiles, the newest bundle's entries and all later ones from the database.

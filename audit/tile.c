@@ -5,7 +5,8 @@
  *   <N>                         groups of three digits, all but the last with an 'x': 1234067 is
  *                               x001/x234/067
  *
- *   tmp/                        files not yet linked into place; emptied when the log is opened
+ *   tmp/                        files not yet linked into place, of names that are taken; emptied
+ *                               when the log is opened
  *
  * A tile is immutable. Partial tiles of every published size stay until the full tile exists and is
  * durable. A tile is right when its subtree's root is the hash above it, and so on up to the signed
@@ -192,11 +193,15 @@ int audit_tile_write(const char *dir, const struct tile *t, const void *bytes, s
 	TRY(file_join(path, dir, name, e));
 	TRY(file_join(staging, dir, TILE_STAGING, e));
 	TRY(make_parent(path, e));
+	/* No checkpoint covers it yet, so nobody reads it before it is whole. */
+	int rc = settled ? 1 : file_create_unsynced(path, bytes, len, 0644, e);
+	if (rc <= 0)
+		return rc;
 	if (!file_is_dir(staging))
 		TRY(file_make_dirs(staging, 0755, e));
 	if (!settled)
 		return file_write_unsynced(path, staging, bytes, len, 0644, e);
-	int rc = file_create_immutable(path, staging, bytes, len, 0644, e);
+	rc = file_create_immutable(path, staging, bytes, len, 0644, e);
 	if (rc == ERR_CONFLICT)
 		return err_set(e, ERR_VERIFY,
 			       "%s: the published file differs from the entries in the database",

@@ -58,27 +58,20 @@ static int key_delete(struct store_tx *tx, const char *id, struct err *e)
 
 /* Of a record's own key. They ascend in each opening of the log, so that the keys of a batch lie on
  * one page of the table, and not each on one of its own. */
-static void own_id(struct audit_log *log, char id[VAULT_KEY_ROOM])
+static void own_id(const struct audit_log *log, uint64_t number, char id[VAULT_KEY_ROOM])
 {
 	uint8_t own[16];
 
-	if (log->key_count == 0)
-		env_random(log->env, log->key_prefix, sizeof(log->key_prefix));
 	memcpy(own, log->key_prefix, sizeof(log->key_prefix));
 	for (int i = 0; i < 8; i++)
-		own[8 + i] = (uint8_t)(log->key_count >> (56 - 8 * i));
-	log->key_count++;
+		own[8 + i] = (uint8_t)(number >> (56 - 8 * i));
 	memcpy(id, "r:", 3);
 	text_hex(own, sizeof(own), id + 2);
 }
 
-static int key_for(struct audit_log *log, struct store_tx *tx, const char *subject,
-		   struct vault_key *k, struct err *e)
+static int subject_key(struct audit_log *log, struct store_tx *tx, const char *subject,
+		       struct vault_key *k, struct err *e)
 {
-	if (!subject) {
-		own_id(log, k->id);
-		return key_create_fresh(log, tx, k, e);
-	}
 	if ((size_t)snprintf(k->id, sizeof(k->id), "s:%s", subject) >= sizeof(k->id))
 		return err_set(e, ERR_INPUT, "the subject's handle is longer than %zu bytes",
 			       sizeof(k->id) - 3);
@@ -149,72 +142,182 @@ out:
 	return rc;
 }
 
-static int forget_fresh(struct store_tx *tx, struct err *e)
+/* Those that were given to batches: all but the ones that are made for records to come. */
+static int forget_fresh(struct audit_log *log, struct store_tx *tx, struct err *e)
 {
+	char first[VAULT_KEY_ROOM];
 	struct store_stmt *st;
 
-	TRY(store_prepare(tx, "DELETE FROM fresh_key", &st, e));
+	own_id(log, log->key_count - log->made, first);
+	TRY(store_prepare(tx,
+			  log->made ? "DELETE FROM fresh_key WHERE id < $1 OR id > $2"
+				    : "DELETE FROM fresh_key",
+			  &st, e));
+	if (log->made) {
+		char last[VAULT_KEY_ROOM];
+		own_id(log, log->key_count - 1, last);
+		store_bind_text(st, 1, first);
+		store_bind_text(st, 2, last);
+	}
 	return store_run(st, e);
 }
 
-/* Keys made for the batch before: its rows are committed, or nothing was sealed with them. */
+/* Keys that were given to batches: the rows are committed, or nothing was sealed with them. */
 static int settle_fresh(struct audit_log *log, struct store_tx *tx, struct err *e)
 {
+	char first[VAULT_KEY_ROOM] = "", last[VAULT_KEY_ROOM] = "", sql[3 * VAULT_KEY_ROOM];
 	json_t *ids;
 	bool removed;
 	int rc;
 
-	if (log->fresh_used)
-		return forget_fresh(tx, e);
-	TRY(audit_key_ids(tx, "SELECT id FROM fresh_key", &ids, e));
+	if (!log->fresh_doubt)
+		return forget_fresh(log, tx, e);
+	if (log->made) {
+		own_id(log, log->key_count - log->made, first);
+		own_id(log, log->key_count - 1, last);
+	}
+	snprintf(sql, sizeof sql, "SELECT id FROM fresh_key WHERE id < '%s' OR id > '%s'", first,
+		 last);
+	TRY(audit_key_ids(tx, sql, &ids, e));
 	TRY_OUT(remove_unused(log, tx, ids, &removed, e));
 	if (json_array_size(ids) > 0)
-		rc = forget_fresh(tx, e);
+		rc = forget_fresh(log, tx, e);
 out:
 	json_decref(ids);
 	return rc;
 }
 
-int audit_vault_keys_get(struct audit_log *log, struct pending *const *batch, size_t count,
-			 struct err *e)
+/* What a batch asks for: keys of its records' own, and those of subjects. */
+struct asked {
+	size_t own, subjects;
+};
+
+static struct asked asked_by(struct pending *const *batch, size_t count)
+{
+	struct asked a = { 0, 0 };
+
+	for (size_t i = 0; i < count; i++)
+		if (batch[i]->record.committed)
+			*(batch[i]->record.from->subject ? &a.subjects : &a.own) += 1;
+	return a;
+}
+
+/* Under load keys are made for some batches at once, for a transaction waits for the disk. What
+ * keys.db has seen of the log lags by as many. */
+#define AHEAD_FROM 4
+#define AHEAD_BATCHES 8
+
+/* Make own keys until there are enough; those that are there lie first. */
+static int make_own(struct audit_log *log, struct store_tx *tx, size_t own, struct err *e)
+{
+	size_t want = own < AHEAD_FROM ? own : own * (1 + AHEAD_BATCHES);
+	struct vault_key *k = &log->vault_keys->batch[LOG_BATCH_MAX];
+	int rc = 0;
+
+	want = want < VAULT_MADE_MAX ? want : VAULT_MADE_MAX;
+	while (rc == 0 && log->made < want) {
+		if (log->key_count == 0)
+			env_random(log->env, log->key_prefix, sizeof(log->key_prefix));
+		own_id(log, log->key_count, k->id);
+		rc = key_create_fresh(log, tx, k, e);
+		memcpy(log->vault_keys->made[log->made], k->key, sizeof(k->key));
+		log->key_count++;
+		log->made++;
+	}
+	sodium_memzero(k, sizeof(*k));
+	return rc;
+}
+
+static int make_keys(struct audit_log *log, struct store_tx *tx, struct pending *const *batch,
+		     size_t count, const struct asked *a, struct err *e)
+{
+	TRY(settle_fresh(log, tx, e));
+	if (log->made < a->own)
+		TRY(make_own(log, tx, a->own, e));
+	for (size_t i = 0; i < count && a->subjects; i++)
+		if (batch[i]->key && batch[i]->record.from->subject)
+			TRY(subject_key(log, tx, batch[i]->record.from->subject, batch[i]->key, e));
+	return 0;
+}
+
+static int commit_keys(struct audit_log *log, struct pending *const *batch, size_t count,
+		       const struct asked *a, struct err *e)
 {
 	struct store_tx *tx;
-	size_t sealed = 0;
 	uint64_t seen;
 	int rc;
 
-	for (size_t i = 0; i < count; i++)
-		sealed += batch[i]->record.committed;
-	if (sealed == 0)
-		return 0;
-	log->batch_keys = sodium_allocarray(sealed, sizeof(*log->batch_keys));
-	if (!log->batch_keys)
-		return err_set(e, ERR_NOMEM, "out of guarded memory");
 	TRY(store_write(log->keys, &tx, e));
-	TRY_OUT(settle_fresh(log, tx, e));
-	log->fresh_used = false;
-	for (size_t i = 0, next = 0; i < count; i++) {
-		struct pending *p = batch[i];
-		if (!p->record.committed)
-			continue;
-		p->key = &log->batch_keys[next++];
-		TRY_OUT(key_for(log, tx, p->record.from->subject, p->key, e));
-	}
+	TRY_OUT(make_keys(log, tx, batch, count, a, e));
 	TRY_OUT(audit_guard_see(log, tx, &seen, e));
 	TRY_OUT(store_commit(tx, e));
 	audit_guard_saw(log, seen);
 	env_step(log->env, "audit.keys");
 out:
 	store_end(tx);
+	log->fresh_doubt = rc < 0;
+	if (rc < 0)
+		audit_vault_keys_forget(log);
 	return rc;
+}
+
+/* The first of those that are made. */
+static void give_own(struct audit_log *log, struct pending *const *batch, size_t count, size_t own)
+{
+	uint8_t (*made)[32] = log->vault_keys->made;
+	size_t given = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct pending *p = batch[i];
+		if (!p->key || p->record.from->subject)
+			continue;
+		own_id(log, log->key_count - log->made + given, p->key->id);
+		memcpy(p->key->key, made[given++], sizeof(*made));
+	}
+	log->made -= own;
+	memmove(made, made + own, log->made * sizeof(*made));
+	sodium_memzero(made + log->made, own * sizeof(*made));
+}
+
+int audit_vault_keys_get(struct audit_log *log, struct pending *const *batch, size_t count,
+			 struct err *e)
+{
+	struct asked a = asked_by(batch, count);
+	size_t next = 0;
+
+	if (a.own + a.subjects == 0)
+		return 0;
+	if (!log->vault_keys)
+		log->vault_keys = sodium_malloc(sizeof(*log->vault_keys));
+	if (!log->vault_keys)
+		return err_set(e, ERR_NOMEM, "out of guarded memory");
+	log->sealing = true;
+	for (size_t i = 0; i < count; i++)
+		if (batch[i]->record.committed)
+			batch[i]->key = &log->vault_keys->batch[next++];
+	if (a.subjects || log->made < a.own)
+		TRY(commit_keys(log, batch, count, &a, e));
+	give_own(log, batch, count, a.own);
+	return 0;
 }
 
 void audit_vault_keys_drop(struct audit_log *log, struct pending *const *batch, size_t count)
 {
-	sodium_free(log->batch_keys); /* wipes; NULL is fine */
-	log->batch_keys = NULL;
-	for (size_t i = 0; i < count; i++)
+	size_t given = 0;
+
+	log->sealing = false;
+	for (size_t i = 0; i < count; i++) {
+		given += batch[i]->key != NULL;
 		batch[i]->key = NULL;
+	}
+	if (given)
+		sodium_memzero(log->vault_keys->batch, given * sizeof(*log->vault_keys->batch));
+}
+
+void audit_vault_keys_forget(struct audit_log *log)
+{
+	log->made = 0;
+	log->fresh_doubt = true;
 }
 
 /* ---- rows ---- */
@@ -468,11 +571,13 @@ int audit_vault_recover(struct audit_log *log, struct err *e)
 	TRY(audit_keks_rewrap(log, e));
 	TRY(destroy_doomed(log, e));
 	TRY(store_write(log->keys, &tx, e));
+	audit_vault_keys_forget(log);
 	int rc = settle_fresh(log, tx, e);
 	if (rc == 0)
 		rc = store_commit(tx, e);
 	store_end(tx);
 	TRY(rc);
+	log->fresh_doubt = false;
 	store_wait_ms(log->store, 0);
 	store_wait_ms(log->keys, 0);
 	rc = audit_vault_scrub(log, e);

@@ -59,6 +59,8 @@ int audit_vault_open(struct audit_log *log, const struct audit_options *o, struc
 
 void audit_vault_close(struct audit_log *log)
 {
+	sodium_free(log->vault_keys);
+	log->vault_keys = NULL;
 	sodium_free(log->keks); /* wipes; NULL is fine */
 	log->keks = NULL;
 }

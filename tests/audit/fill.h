@@ -45,7 +45,7 @@ static inline int fill_head(struct store_tx *tx, const struct signing_identity *
 	uint8_t key[32];
 
 	TRY(audit_log_head_read(tx, &size, &old, e));
-	TRY(audit_log_head_update(tx, merkle->count, &root, size, e));
+	TRY(audit_log_head_update(tx, merkle->count, &root, NULL, size, e));
 	audit_guard_key(id, key);
 	return audit_guard_put(tx, key, &guard, merkle->count, &root, e);
 }

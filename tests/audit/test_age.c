@@ -232,7 +232,7 @@ static void forge_tail(void)
 	merkle_add(&merkle, &leaf);
 	struct digest root = merkle_root(&merkle);
 	cr_assert_eq(audit_log_entry_insert(tx, &row, &e), 0, "%s", e.text);
-	cr_assert_eq(audit_log_head_update(tx, merkle.count, &root, merkle.count - 1, &e), 0);
+	cr_assert_eq(audit_log_head_update(tx, merkle.count, &root, NULL, merkle.count - 1, &e), 0);
 	cr_assert_eq(store_commit(tx, &e), 0);
 	store_end(tx);
 	buf_free(&entry);

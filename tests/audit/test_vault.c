@@ -5,6 +5,7 @@
 
 #include <criterion/criterion.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -366,7 +367,7 @@ Test(audit_vault, crash_while_erasing_is_completed_at_the_next_opening)
 {
 	static const char *const steps[] = { "audit.committed", "audit.erase.destroyed",
 					     "audit.erase.keys", "audit.erase.scrubbed",
-					     "audit.verified" };
+					     "audit.checkpoint" };
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
 		uint64_t index = place_decision(&at, "s", "a");
@@ -452,6 +453,78 @@ Test(audit_vault, key_made_for_a_refused_record_goes_with_the_next_batch)
 	place_open(&at);
 	json_decref(text);
 	expect_no_key_without_rows("after a refusal and an opening");
+}
+
+/* ---- keys that are made ahead ---- */
+
+static atomic_int key_commits, commits;
+
+static void count_steps(void *ctx, const char *step)
+{
+	(void)ctx;
+	key_commits += strcmp(step, "audit.keys") == 0;
+	commits += strcmp(step, "audit.committed") == 0;
+}
+
+static void *seal_many(void *arg)
+{
+	for (int i = 0; i < 40; i++)
+		place_decision(&at, i % 20 == 19 ? "someone" : NULL, arg);
+	return NULL;
+}
+
+static void seal_by_threads(void)
+{
+	pthread_t thread[12];
+
+	for (size_t i = 0; i < 12; i++)
+		cr_assert_eq(pthread_create(&thread[i], NULL, seal_many, "x"), 0);
+	for (size_t i = 0; i < 12; i++)
+		pthread_join(thread[i], NULL);
+}
+
+Test(audit_vault, keys_are_made_for_some_batches_at_once_and_those_not_used_go)
+{
+	at.env.steps = (struct steps){ count_steps, NULL };
+	seal_by_threads();
+	cr_expect_lt(key_commits * 3, commits * 2, "%d of %d", key_commits, commits);
+	for (uint64_t i = 1; i < 1 + 12 * 40; i++)
+		json_decref(read_vault(i));
+	cr_expect_leq(place_number(at.keys, "SELECT count(*) FROM fresh_key"), 1024 + 12);
+	place_expect_clean(&at);
+	place_close(&at);
+	place_open(&at);
+	expect_no_key_without_rows("after an opening");
+	for (uint64_t i = 1; i < 1 + 12 * 40; i++)
+		json_decref(read_vault(i));
+}
+
+Test(audit_vault, key_that_was_made_ahead_and_given_to_a_refused_record_goes)
+{
+	place_close(&at);
+	at.hook = (struct audit_hook){ .apply = refuse_all };
+	place_open(&at);
+	seal_by_threads();
+	struct audit_field field[PLACE_INCIDENT];
+	struct audit_receipt receipt;
+	json_t *text = json_integer(1);
+	place_incident(field, text);
+	refusing = true;
+	struct audit_record r = { .type = "incident",
+				  .n = AUDIT_NEXT,
+				  .field = field,
+				  .field_count = PLACE_INCIDENT,
+				  .outcome = "completed" };
+	cr_assert_eq(audit_log_append(at.log_open, &r, &receipt, NULL), ERR_CONFLICT);
+	refusing = false;
+	place_decision(&at, "someone", "a transaction of keys.db");
+	cr_expect_eq(place_number(at.keys, "SELECT count(*) FROM subject_key"),
+		     place_number(at.store, "SELECT count(DISTINCT key_id) FROM vault") +
+			     place_number(at.keys, "SELECT count(*) FROM fresh_key"));
+	place_close(&at);
+	place_open(&at);
+	expect_no_key_without_rows("after an opening");
+	json_decref(text);
 }
 
 Test(audit_vault, erasure_that_a_reader_held_up_is_completed_by_the_next_opening_without_one)
