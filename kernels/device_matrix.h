@@ -156,11 +156,12 @@ static __device__ __forceinline__ struct device_panel device_panel_of(const stru
 	return p;
 }
 
-/* Strides from `stride` on, as many as a chunk holds; zeros beyond the end. */
+/* Strides from `stride` on, as many as a chunk holds; zeros beyond the end, and if there is nothing
+ * to load. Every register is written: one that might not be would be kept for all loops around. */
 template <enum kernel_format f>
 static __device__ __forceinline__ void device_load(struct device_chunk<f> &c,
 						   const struct device_panel &p, uint32_t stride,
-						   uint32_t lane)
+						   uint32_t lane, bool any)
 {
 	using format = device_format<f>;
 	constexpr uint32_t chunks = FRAGMENT_SEGMENT / device_chunk<f>::k; /* of a segment */
@@ -169,7 +170,7 @@ static __device__ __forceinline__ void device_load(struct device_chunk<f> &c,
 #pragma unroll
 	for (uint32_t i = 0; i < format::loads; i++) {
 		c.code[i] = make_uint4(0, 0, 0, 0);
-		if (stride + i < p.strides)
+		if (any && stride + i < p.strides)
 			c.code[i] = ptx_load_stream16(code + i * FRAGMENT_STRIDE);
 	}
 	if constexpr (format::scale_bytes > 0) {
@@ -179,7 +180,9 @@ static __device__ __forceinline__ void device_load(struct device_chunk<f> &c,
 					  chunk % chunks * each;
 #pragma unroll
 		for (uint32_t i = 0; i < each / 16; i++) {
-			uint4 v = ptx_load_stream16(at + 16 * i);
+			uint4 v = make_uint4(0, 0, 0, 0);
+			if (any)
+				v = ptx_load_stream16(at + 16 * i);
 			c.scale[4 * i] = v.x;
 			c.scale[4 * i + 1] = v.y;
 			c.scale[4 * i + 2] = v.z;
@@ -187,7 +190,9 @@ static __device__ __forceinline__ void device_load(struct device_chunk<f> &c,
 		}
 	}
 	if constexpr (f == KERNEL_FP8)
-		c.scale[0] = __float_as_uint(__ldg(p.scale + chunk));
+		c.scale[0] = any ? __float_as_uint(__ldg(p.scale + chunk)) : 0;
+	if constexpr (device_chunk<f>::words == 0)
+		c.scale[0] = 0;
 }
 
 /* Scale of one of the step's groups, of the lane's row g or g + 8. */

@@ -11,8 +11,9 @@
  * Order:   a segment is one warp's chain of matrix instructions, begun from zero. After each round
  *          of eight segments one thread an output adds them in ascending order. So neither the
  *          number of rows nor that of blocks, nor how much of x has room, changes a bit.
- * Limits:  registers 128, threads 256, local 0, loads 16, mma yes
- * Limits product_wide: registers 255, threads 256, local 0, loads 16, mma yes */
+ * Limits:  registers 128, threads 256, dynamic 114688, blocks 2, local 0, loads 16, mma yes
+ * Limits product_wide: registers 255, threads 256, dynamic 184320, blocks 1, local 0, loads 16,
+ *          mma yes */
 #include "kernels/device_kernel.h"
 
 #include "kernels/device_act.h"
@@ -100,12 +101,13 @@ template <enum kernel_format f> struct chunk_sizes {
 
 template <enum kernel_format f>
 static __device__ __forceinline__ void load(struct device_chunk<f> &c, const struct work &w,
-					    struct place p, uint32_t chunk, uint32_t lane)
+					    struct place p, uint32_t chunk, uint32_t lane, bool any)
 {
 	bool paired = w.mode == PAIRED;
 	uint32_t panel = w.panel + (paired ? p.item / 2 : p.item);
 	device_load<f>(c, device_panel_of<f>(paired && p.item % 2 ? w.up : w.w, panel),
-		       p.segment * chunk_sizes<f>::strides + chunk * device_format<f>::loads, lane);
+		       p.segment * chunk_sizes<f>::strides + chunk * device_format<f>::loads, lane,
+		       any);
 }
 
 /* A step's tile times x, in which a lane finds what it brings at x[32 j] for the j-th 8 rows. */
@@ -221,8 +223,7 @@ static __device__ __forceinline__ void run_stretch(unsigned char *shared, const 
 	struct place mine = { s.item, s.begin }, adding = mine;
 	struct device_chunk<f> next;
 	advance(mine, s, warp);
-	if (mine.item < end)
-		load<f>(next, w, mine, 0, lane);
+	load<f>(next, w, mine, 0, lane, mine.item < end);
 	for (uint32_t round = 0; adding.item < end; round++) {
 		float *partial = (float *)(shared + w.partial_at) +
 				 round % 2 * DEVICE_WARPS * partial_floats(tiles);
@@ -243,8 +244,7 @@ static __device__ __forceinline__ void run_stretch(unsigned char *shared, const 
 					advance(mine, s, DEVICE_WARPS);
 					chunk = 0;
 				}
-				if (mine.item < end)
-					load<f>(next, w, mine, chunk, lane);
+				load<f>(next, w, mine, chunk, lane, mine.item < end);
 #pragma unroll 1
 				for (uint32_t t = 0; t < count; t += step) {
 					multiply<f, tiles>(now, count - t, x, lane / 4, rows, two,

@@ -42,6 +42,7 @@ static __device__ void stage_rows(const struct device_job &j, const uint32_t *ro
 #pragma unroll
 		for (uint32_t n = 0; n < ahead; n++) {
 			uint32_t i = from + n * DEVICE_THREADS;
+			low[n] = high[n] = make_float2(0, 0);
 			if (i >= count)
 				continue;
 			const float *x = j.x + row[i / 4 % rows] * j.x_stride;
