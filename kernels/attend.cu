@@ -615,10 +615,15 @@ static __device__ void attend_all(const struct attend_args &a, unsigned char *sh
 } /* namespace attend_parts */
 
 #ifdef DEVICE_STEP
+/* The kernel of a whole step has 128 registers a thread: others' sums do not fit in them. */
+static bool attend_in_step(const struct attend_args &a)
+{
+	return !a.latent && a.value <= 128 && a.cache == KERNEL_CACHE_BF16;
+}
+
 static __device__ void attend_block(const struct attend_args &a, unsigned char *shared)
 {
-#define ATTEND_RUN(MT, PLANES, TILE) attend_parts::attend_all<MT, PLANES, TILE, false>(a, shared)
-	ATTEND_PICK(a, ATTEND_RUN);
+	attend_parts::attend_all<1, 1, KERNEL_SPLIT, false>(a, shared);
 }
 #endif
 

@@ -103,6 +103,9 @@ int step_plan(const struct step_record *record, uint32_t count, uint32_t *blocks
 		if (record[i].operation == DEVICE_product &&
 		    ((const struct product_args *)record[i].args)->rows_most > PRODUCT_NARROW)
 			return cudaErrorNotSupported;
+		if (record[i].operation == DEVICE_attend &&
+		    !attend_in_step(*(const struct attend_args *)record[i].args))
+			return cudaErrorNotSupported;
 		if (!valid)
 			return cudaErrorInvalidValue;
 		*shared = bytes > *shared ? bytes : *shared;
