@@ -66,8 +66,8 @@ static void cuda_close(struct backend *b)
 		m->packer->backend.close(&m->packer->backend);
 	if (m->device) {
 		cuda_stages_close(m);
-		device_stream_close(m->stream);
 		cuda_lists_free(m);
+		device_stream_close(m->stream);
 		cuda_cache_free(m);
 		cuda_work_close(m);
 		cuda_weights_free(m);

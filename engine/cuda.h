@@ -70,8 +70,9 @@ struct cuda_step {
  * head's product, for CUDA_LOGIT_ROWS wanted rows at most. */
 struct cuda_list {
 	uint32_t rows, count, room;
-	struct cuda_step *step; /* [count] */
+	struct cuda_step *step; /* [count]: until it is given to the device */
 	struct cuda_step head;
+	struct device_steps *steps;
 };
 
 /* Device memory of a pass of rows_max rows; one allocation. Widths as in struct workspace. */

@@ -26,13 +26,6 @@ static const struct cuda_list *list_for(const struct cuda *m, uint32_t rows)
 	return &m->list[i];
 }
 
-static int steps_run(struct cuda *m, const struct cuda_list *l, struct err *e)
-{
-	for (uint32_t i = 0; i < l->count; i++)
-		TRY(device_run(m->stream, l->step[i].what, &l->step[i].args, e));
-	return 0;
-}
-
 /* Experts of a pass with this list, in front of its logits. */
 static size_t expert_bytes(const struct cuda *m, const struct cuda_list *l)
 {
@@ -91,7 +84,7 @@ static int pass_run(struct cuda *m, const struct pass *p, struct err *e)
 {
 	const struct cuda_list *l = list_for(m, p->rows);
 	TRY(cuda_batch_send(m, p, e));
-	TRY(steps_run(m, l, e));
+	TRY(device_steps_run(l->steps, e));
 	TRY(head_run(m, p, l, e));
 	experts_hand_out(m, p, l);
 	return 0;

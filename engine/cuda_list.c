@@ -170,6 +170,53 @@ static int list_make(struct cuda_maker *k, struct cuda_list *l, struct err *e)
 	return k->failed ? err_set(e, ERR_NOMEM, "list of a pass") : 0;
 }
 
+/* ---- giving ---- */
+
+/* HALLMARK_CUDA_STEPS=launches, graph, ahead or kernel, for measuring; no bit depends on it. */
+static enum device_steps_way way_wanted(void)
+{
+	static const char *const names[] = { [DEVICE_STEPS_LAUNCHES] = "launches",
+					     [DEVICE_STEPS_GRAPH] = "graph",
+					     [DEVICE_STEPS_AHEAD] = "ahead",
+					     [DEVICE_STEPS_KERNEL] = "kernel" };
+	const char *given = getenv("HALLMARK_CUDA_STEPS");
+	for (int i = 0; given && i <= DEVICE_STEPS_KERNEL; i++) {
+		if (strcmp(given, names[i]) == 0)
+			return (enum device_steps_way)i;
+	}
+	return DEVICE_STEPS_GRAPH;
+}
+
+/* A way that cannot run the list, as one kernel many rows, is replaced by the next simpler one. */
+static int list_open(struct cuda *m, struct cuda_list *l, const struct device_step *step,
+		     struct err *e)
+{
+	enum device_steps_way way = way_wanted();
+	int rc = device_steps_open(m->stream, step, l->count, way, &l->steps, e);
+	if (rc == ERR_UNSUPPORTED && way == DEVICE_STEPS_KERNEL)
+		rc = device_steps_open(m->stream, step, l->count, DEVICE_STEPS_GRAPH, &l->steps, e);
+	if (rc == ERR_UNSUPPORTED)
+		rc = device_steps_open(m->stream, step, l->count, DEVICE_STEPS_LAUNCHES, &l->steps,
+				       e);
+	return rc;
+}
+
+/* The device keeps the arguments. */
+static int list_give(struct cuda *m, struct cuda_list *l, struct err *e)
+{
+	struct device_step *step = malloc(l->count * sizeof *step);
+	if (!step)
+		return err_set(e, ERR_NOMEM, "list of a pass");
+	for (uint32_t i = 0; i < l->count; i++)
+		step[i] = (struct device_step){ l->step[i].what, &l->step[i].args };
+	int rc = list_open(m, l, step, e);
+	free(step);
+	free(l->step);
+	l->step = NULL;
+	l->room = 0;
+	return rc;
+}
+
 /* The first list is made twice: where the jobs lie is known once they are counted. */
 static int lists_fill(struct cuda *m, struct cuda_maker *k, struct err *e)
 {
@@ -177,8 +224,10 @@ static int lists_fill(struct cuda *m, struct cuda_maker *k, struct err *e)
 	size_t bytes = k->jobs * sizeof *k->job;
 	TRY(device_alloc(m->device, bytes, &m->jobs, e));
 	k->at = m->jobs.at;
-	for (uint32_t i = 0; i < m->lists; i++)
+	for (uint32_t i = 0; i < m->lists; i++) {
 		TRY(list_make(k, &m->list[i], e));
+		TRY(list_give(m, &m->list[i], e));
+	}
 	TRY(device_upload(m->stream, &m->jobs, 0, k->job, bytes, e));
 	return device_wait(m->stream, e);
 }
@@ -194,7 +243,9 @@ int cuda_lists_make(struct cuda *m, struct err *e)
 
 void cuda_lists_free(struct cuda *m)
 {
-	for (uint32_t i = 0; i < CUDA_BUCKETS; i++)
+	for (uint32_t i = 0; i < CUDA_BUCKETS; i++) {
+		device_steps_close(m->list[i].steps);
 		free(m->list[i].step);
+	}
 	device_free(&m->jobs);
 }

@@ -197,6 +197,30 @@ Test(engine_cuda, neighbours_and_chunks_change_no_bit_of_latent_attention, .time
 	check_batches(CASES "deepseek_v3", EMULATED);
 }
 
+/* As launches, as a graph, as launches that overlap, as one kernel. */
+Test(engine_cuda, every_way_to_run_a_pass_gives_the_same_bits, .timeout = 600)
+{
+	static const char *const ways[] = { "launches", "graph", "ahead", "kernel" };
+	uint32_t token[N];
+	float *want = NULL;
+	use_library(EMULATED);
+	for (size_t w = 0; w < sizeof ways / sizeof ways[0]; w++) {
+		setenv("HALLMARK_CUDA_STEPS", ways[w], 1);
+		struct engine *m = open_on_gpu(CASES "qwen3_moe", (struct engine_options){ 0 });
+		size_t bytes = (size_t)N * engine_info(m)->vocab * sizeof(float);
+		for (uint32_t i = 0; i < N; i++)
+			token[i] = (i * 37 + 11) % engine_info(m)->vocab;
+		float *got = logits_of(m, token, 7, 2);
+		cr_expect(want == NULL || memcmp(want, got, bytes) == 0, "%s", ways[w]);
+		if (want == NULL)
+			want = got;
+		else
+			free(got);
+		engine_close(m);
+	}
+	free(want);
+}
+
 /* ---- facts and refusals ---- */
 
 Test(engine_cuda, facts_name_the_gpu_and_its_bits)
