@@ -122,6 +122,7 @@ $(filter-out %/libplain.so,$(EMULATED)):
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(CXXFLAGS_ALL) -shared -o $@ $^
 # Parity of operations (tests/gpu/parity.h): here on the emulator, in tests/gpu/check.c on a device.
+$(BUILD)/test/engine: | $(EMULATED)
 $(BUILD)/test/kernels: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/gpu/parity*.c)) | $(EMULATED)
 $(BUILD)/test/engine: | $(EMULATED)
 # What a GPU's engine shows on a machine without our packages: nothing but libc is shared.

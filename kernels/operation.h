@@ -19,12 +19,13 @@
 #define KERNELS_OPERATION_H
 
 #include "kernels/operation_attend.h"
+#include "kernels/operation_draw.h"
 #include "kernels/operation_product.h"
 #include "kernels/operation_rows.h"
 
 #define DEVICE_OPERATIONS(row)                                                       \
 	row(close_rows) row(norm_rows) row(gate_value) row(moe_gate) row(sort_slots) \
-		row(gqa_place) row(mla_place) row(attend) row(product)
+		row(gqa_place) row(mla_place) row(attend) row(product) row(draw_ids)
 
 #define DEVICE_ENUMERATOR(name) DEVICE_##name,
 enum device_operation { DEVICE_OPERATIONS(DEVICE_ENUMERATOR) DEVICE_OPERATION_COUNT };

@@ -12,6 +12,7 @@
 
 #include "kernels/attend.cu"
 #include "kernels/close_rows.cu"
+#include "kernels/draw_ids.cu"
 #include "kernels/gate_value.cu"
 #include "kernels/gqa_place.cu"
 #include "kernels/mla_place.cu"

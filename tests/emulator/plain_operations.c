@@ -1,6 +1,7 @@
 /* The operations of a device (kernels/operation.h) as plain loops in double, behind the same table as
  * libhallmark_cuda.so: a second witness of what the GPU's backend asks for, independent of how kernels are
  * written, and quick. Device memory is the host's, and begins as NaN. */
+#include "base/philox.h"
 #include "kernels/device_table.h"
 #include "model/layer.h"
 
@@ -369,6 +370,76 @@ static int run_sort_slots(void *stream, const void *args)
 	}
 	a->begin[a->experts] = place;
 	a->active[0] = count;
+	return 0;
+}
+
+static const float *ranked;
+static int by_rank(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	return ranked[x] != ranked[y] ? (ranked[x] < ranked[y]) * 2 - 1 : (x > y) - (x < y);
+}
+
+static void logits_adjust(const struct device_draw *d, float *logit)
+{
+	for (uint32_t i = 0; i < d->biases; i++)
+		logit[d->bias[i].id] += d->bias[i].bias;
+	for (uint32_t i = 0; i < d->seens; i++) {
+		float *x = &logit[d->seen[i].id];
+		float by = d->repetition != 0 ? d->repetition : 1;
+		*x = *x > 0 ? *x / by : *x * by;
+		*x -= d->seen[i].drawn > 0 ? d->presence + d->frequency * (float)d->seen[i].drawn : 0;
+	}
+}
+
+/* Of `count` ranked ids with their weights, by the first words of Philox. */
+static uint32_t draw_ranked(const struct device_draw *d, const uint32_t *id, const float *w, uint32_t count)
+{
+	const uint32_t key[] = { (uint32_t)d->seed, (uint32_t)(d->seed >> 32) };
+	const uint32_t counter[] = { d->position, d->choice, 0, 0 };
+	uint32_t most = d->top_k > 0 && d->top_k < count ? d->top_k : count, kept = 0, word[4], i = 0;
+	double whole = 0, total = 0, sum = 0;
+	bool by_sum = d->top_p > 0 && d->top_p < 1;
+	for (uint32_t k = 0; k < most; k++)
+		whole += (double)w[id[k]];
+	while (kept < most && (kept == 0 || (!(by_sum && total >= (double)d->top_p * whole) &&
+					     !(w[id[kept]] < d->min_p))))
+		total += (double)w[id[kept++]];
+	philox_block(key, counter, word);
+	double target = ((double)word[0] + (double)word[1] * 0x1p-32) * 0x1p-32 * total;
+	while (i + 1 < kept && (sum += (double)w[id[i]]) <= target)
+		i++;
+	return id[i];
+}
+
+static uint32_t draw_row(const struct draw_ids_args *a, const struct device_draw *d, float *w)
+{
+	uint32_t *id = malloc(a->vocab * sizeof *id), count = 0, drawn;
+	logits_adjust(d, w);
+	for (uint32_t i = 0; id != NULL && i < a->vocab; i++) {
+		if (!isnan(w[i]) && (d->allowed == NULL || (d->allowed[i / 64] >> i % 64 & 1) != 0))
+			id[count++] = i;
+	}
+	ranked = w;
+	if (count > 0)
+		qsort(id, count, sizeof *id, by_rank);
+	drawn = count > 0 ? id[0] : UINT32_MAX;
+	for (uint32_t i = count; d->temperature > 0 && i-- > 0;)
+		w[id[i]] = expf((w[id[i]] - w[id[0]]) / d->temperature);
+	drawn = d->temperature > 0 && count > 0 ? draw_ranked(d, id, w, count) : drawn;
+	free(id);
+	return drawn;
+}
+
+static int run_draw_ids(void *stream, const void *args)
+{
+	const struct draw_ids_args *a = args;
+	(void)stream;
+	for (uint32_t i = 0; i < a->batch->wanted; i++) {
+		float *w = a->weight + (size_t)i * a->vocab;
+		memcpy(w, a->logits + i * a->stride, a->vocab * sizeof *w);
+		a->id[i] = draw_row(a, &a->draw[i], w);
+	}
 	return 0;
 }
 

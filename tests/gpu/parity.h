@@ -33,7 +33,8 @@
 	row(gqa_place)    \
 	row(mla_place)    \
 	row(attend)       \
-	row(product)
+	row(product)      \
+	row(draw_ids)
 
 struct parity_owned;
 
