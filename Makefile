@@ -130,11 +130,11 @@ $(BUILD)/gpu/engine: $(BUILD)/obj/tests/gpu/engine.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< -Wl,--gc-sections -Wl,--start-group $(ARCHIVES) -Wl,--end-group -Wl,-Bstatic \
 	  $(filter -lpcre2-8 -ljansson -lutf8proc -lyaml -lsodium -lcrypto,$(LIBS)) -Wl,-Bdynamic -lm -lpthread
-tests-built: $(TEST_BINS) $(BUILD)/hallmark
+tests-built: $(TEST_BINS) $(BUILD)/hallmark $(BUILD)/gpu/engine
 
 # One room or one case: make test ROOM=audit, make test CASE=tests/cli/case_serve.py.
 ifneq ($(ROOM)$(CASE),)
-test: $(ROOM:%=$(BUILD)/test/%) $(BUILD)/hallmark deps-test
+test: $(ROOM:%=$(BUILD)/test/%) $(BUILD)/hallmark $(if $(filter tests/gpu/%,$(CASE)),$(BUILD)/gpu/engine) deps-test
 	@CASES="$(or $(CASE),none)" tests/run $(BUILD) $(ROOM)
 else
 test: tests-built deps-test

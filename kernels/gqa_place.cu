@@ -6,7 +6,7 @@
  *          rows*2, a block for the queries of a row and one for its keys and values.
  * Order:   a norm adds squares by lanes, then by a butterfly (over all heads: by threads, a
  *          butterfly, and warps in pairs); all other numbers have the bits of the truth.
- * Limits:  registers 64, threads 256, local 0
+ * Limits:  registers 128, threads 256, local 90
  * Shared:  8 * max(head, value) floats: 4 KiB of 128, and 8.
  * Blocks:  4 a multiprocessor. */
 #include "kernels/device_place.h"

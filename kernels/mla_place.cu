@@ -6,7 +6,7 @@
  * Launch:  grid rows*(heads + 1) / 8, a warp for each head and one for the cache row.
  * Order:   the latent's norm adds squares by lanes, then by a butterfly; every other number has
  *          the bits of the truth.
- * Limits:  registers 64, threads 256, local 0
+ * Limits:  registers 64, threads 256, local 90
  * Shared:  8 * max(kv_rank, rope_head) floats: 16 KiB of 512.
  * Blocks:  4 a multiprocessor. */
 #include "kernels/device_place.h"

@@ -6,6 +6,7 @@ set -eu
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 export GPU_KERNELS=$BUILD/lib/libkernels.a
+export GPU_ENGINE=$BUILD/gpu/engine
 export GPU_PARITY=moe_gate # tests/kernels has them all
 HALLMARK_CUDA=$BUILD/emulator/libhallmark_cuda.so tests/gpu/run "$out" small >"$out/log" ||
 	{ cat "$out/log"; exit 1; }
@@ -13,6 +14,9 @@ grep -q '^# host emulator' "$out/log"
 grep -q '^| moe_gate | [0-9]* | 0 |.* ok |$' "$out/log"
 [ "$(grep -c '^| moe_gate | .* tokens 1 |' "$out/log")" = 5 ] || { cat "$out/log"; exit 1; }
 grep -q '^gpu-check: .* nothing failed$' "$out/log"
+[ "$(grep -c '^| tests/vectors/oracles/qwen3_moe | .* | ok |$' "$out/log")" = 8 ] ||
+	{ cat "$out/log"; exit 1; }
+grep -q '^| olmoe | 1 | q4 | prefill | 1 | 8 |' "$out/log" || { cat "$out/log"; exit 1; }
 python3 -m json.tool "$out/gpu/gpu-check.json" >/dev/null
 
 says() { # "words" command...: fails, with these words
@@ -26,6 +30,7 @@ sed 's/1e-20f/1e-2f/' kernels/moe_gate.cu >"$out/wrong.cu"
 ${CXX:-g++} -x c++ -std=c++17 -D_GNU_SOURCE -O1 -fPIC -shared -ffp-contract=off -I. -Itests/emulator \
 	-o "$out/wrong.so" "$out/wrong.cu" -x none "$BUILD"/obj/tests/emulator/{emulator,fibers,ptx,races}.cu.o \
 	$(ls "$BUILD"/obj/kernels/*.cu.o | grep -v /moe_gate.cu.o)
+export GPU_ENGINE=/nowhere # each section's failure is its own
 HALLMARK_CUDA=$out/wrong.so says '^| moe_gate | [0-9]* | [1-9][0-9]* |.*WRONG' tests/gpu/run "$out" small
 grep -q 'WRONG moe_gate: experts' "$out/log"
 grep -q '^| moe_gate | .* tokens 1 |' "$out/log" || { echo "stopped at the first failure"; exit 1; }
