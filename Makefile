@@ -1,6 +1,6 @@
 # hallmark: one non-recursive Makefile. A variant is another BUILD folder and CFLAGS.
 #   make all | demo | test | asan | tsan | tidy | fuzz | crash | soak | bench | install | clean
-#   deps | deps-test | deps-cuda | cuda | gpu-check
+#   deps | deps-test | deps-cuda | cuda | cuda-lines | gpu-check
 MAKEFLAGS += -r --no-print-directory
 .SUFFIXES:
 .DELETE_ON_ERROR:
@@ -40,7 +40,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 
 .PHONY: all demo test asan tsan tidy fuzz crash soak bench install clean deps deps-test check tests-built \
-  deps-cuda cuda gpu-check install-files
+  deps-cuda cuda cuda-lines gpu-check install-files
 all: $(BUILD)/hallmark
 
 $(BUILD)/stamp/deps: .ci/packages.txt .ci/deps
@@ -191,6 +191,9 @@ deps-cuda:
 	@.ci/deps-cuda $(BUILD)
 cuda: $(filter deps-cuda,$(MAKECMDGOALS))
 	@.ci/cuda $(BUILD)
+# Every line of the device's sources is executed by an emulated test, or is listed with the reason.
+cuda-lines: $(BUILD)/test/kernels
+	@.ci/cuda-lines $(BUILD)
 gpu-check:
 	@tests/gpu/run $(BUILD)
 # A million cuts of each pack, and half an hour of everything on a server. SPLITS=10000000 for more.

@@ -281,4 +281,5 @@ void parity_close_rows(struct parity *p)
 		compare_embedded(p, (enum kernel_format)f, 96, 61);
 		compare_embedded(p, (enum kernel_format)f, 544, 200);
 	}
+	compare_embedded(p, KERNEL_BF16, 97, 61); /* rows that begin anywhere */
 }
