@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #define TILE_WORDS (FRAGMENT_STRIDE / 4)
@@ -40,16 +41,29 @@ static uint32_t word_at(const unsigned char *at)
 
 /* ---- numbers of 16 bits ---- */
 
+/* A tile from its eight rows of words (two k each): lane (g, t) gets words t and t + 4 of rows g
+ * and g + 8. */
+static void bf16_tile(const unsigned char *from, unsigned char *out)
+{
+	for (size_t g = 0; g < 8; g++) {
+		for (size_t t = 0; t < 4; t++) {
+			const unsigned char *near = from + 64 * t + 4 * g, *far = near + 4 * 64;
+			uint64_t lane[2] = { word_at(near) | (uint64_t)word_at(near + 32) << 32,
+					     word_at(far) | (uint64_t)word_at(far + 32) << 32 };
+			memcpy(out + 64 * g + 16 * t, lane, sizeof lane);
+		}
+	}
+}
+
 static void bf16_panel(const unsigned char *from, uint32_t columns, unsigned char *out)
 {
-	for (size_t tile = 0; tile < ((size_t)columns + 15) / 16; tile++) {
-		uint32_t to[TILE_WORDS] = { 0 };
-		for (size_t k = 0; k < 16 && 16 * tile + k < columns; k += 2) {
-			const unsigned char *word = from + (16 * tile + k) / 2 * 64;
-			for (size_t row = 0; row < KERNEL_PANEL; row++)
-				to[pair_at(row, k)] = word_at(word + 4 * row);
-		}
-		memcpy(out + tile * FRAGMENT_STRIDE, to, sizeof to);
+	size_t bytes = ((size_t)columns + 1) / 2 * 64;
+	for (size_t at = 0; at < bytes; at += FRAGMENT_STRIDE) {
+		unsigned char rest[FRAGMENT_STRIDE] = { 0 };
+		const unsigned char *tile = from + at;
+		if (bytes - at < FRAGMENT_STRIDE)
+			tile = memcpy(rest, tile, bytes - at);
+		bf16_tile(tile, out + at);
 	}
 }
 
@@ -95,29 +109,43 @@ static inline void parts_panel(const unsigned char *from, enum kernel_format f, 
 
 /* ---- bytes ---- */
 
-/* Four values of a row from k on, k a multiple of 4, into the stride of 32 K that they lie in. */
-static void put_bytes(uint16_t *stride, size_t row, size_t k, uint32_t four)
+/* Half the lanes' words of a tile, from rows g and g + 8 (near: of k 4j to 4j + 3, far: 8 more). */
+static inline void byte_lanes(const unsigned char *near, const unsigned char *far, uint32_t flip,
+			      unsigned char *lane)
 {
-	for (size_t i = 0; i < 2; i++) {
-		size_t pair = pair_at(row, k % 16 + 2 * i);
-		/* of a lane's four pairs of a tile; a lane has two tiles */
-		stride[pair / 4 * 8 + k % 32 / 16 * 4 + pair % 4] = (uint16_t)(four >> 16 * i);
+	uint32_t a = word_at(near) ^ flip, b = word_at(near + 32) ^ flip;
+	uint32_t c = word_at(far) ^ flip, d = word_at(far + 32) ^ flip;
+	uint32_t even[2] = { (a & 0xffff) | b << 16, (c & 0xffff) | d << 16 };
+	uint32_t odd[2] = { a >> 16 | (b & 0xffff0000u), c >> 16 | (d & 0xffff0000u) };
+	memcpy(lane, even, sizeof even);
+	memcpy(lane + 16, odd, sizeof odd);
+}
+
+/* 32 K from eight rows of words (four k each): lane (g, t) gets 8 bytes of each of two tiles. */
+static void byte_stride(const unsigned char *from, uint32_t flip, unsigned char *out)
+{
+	for (size_t tile = 0; tile < 2; tile++) {
+		for (size_t g = 0; g < 8; g++) {
+			const unsigned char *at = from + 256 * tile + 4 * g;
+			unsigned char *lane = out + 64 * g + 8 * tile;
+			byte_lanes(at, at + 128, flip, lane);
+			byte_lanes(at + 64, at + 192, flip, lane + 32);
+		}
 	}
 }
 
 static void byte_panel(const unsigned char *from, enum kernel_format f, uint32_t columns,
 		       unsigned char *out)
 {
-	uint32_t flip = f == KERNEL_Q8 ? 0x80808080u : 0; /* there code + 128, here the code */
-	for (size_t begin = 0; begin < columns; begin += 32) {
-		uint16_t to[FRAGMENT_STRIDE / 2] = { 0 };
-		for (size_t k = begin; k < begin + 32 && k < columns; k += 4) {
-			const unsigned char *word =
-				from + (f == KERNEL_Q8 ? layout_q8(0, k) : layout_fp8(0, k));
-			for (size_t row = 0; row < KERNEL_PANEL; row++)
-				put_bytes(to, row, k, word_at(word + 4 * row) ^ flip);
-		}
-		memcpy(out + begin / 32 * FRAGMENT_STRIDE, to, sizeof to);
+	bool q8 = f == KERNEL_Q8; /* there code + 128, here the code; padded to pairs of groups */
+	uint32_t flip = q8 ? 0x80808080u : 0;
+	for (size_t k = 0; k < columns; k += 32, out += FRAGMENT_STRIDE) {
+		const unsigned char *stride = from + (q8 ? layout_q8(0, k) : layout_fp8(0, k));
+		size_t bytes = q8 ? FRAGMENT_STRIDE : (columns - k + 3) / 4 * 64;
+		unsigned char rest[FRAGMENT_STRIDE] = { 0 };
+		if (bytes < FRAGMENT_STRIDE)
+			stride = memcpy(rest, stride, bytes);
+		byte_stride(stride, flip, out);
 	}
 }
 
