@@ -47,10 +47,11 @@ static int add(struct lexer *x, enum jinja_token_kind kind, struct jinja_token *
 	struct jinja_tokens *t = x->out;
 	if (t->count == t->room) {
 		size_t room = t->room ? t->room * 2 : 256;
-		struct jinja_token *grown =
-			room > 4 * JINJA_NODES_MAX ? NULL : jinja_alloc(x->j, room, sizeof *grown);
-		if (!grown)
+		if (room > 4 * JINJA_NODES_MAX)
 			return lex_fail(x, "the template has too many tokens");
+		struct jinja_token *grown = jinja_alloc(x->j, room, sizeof *grown);
+		if (!grown)
+			return jinja_no_memory(x->j);
 		if (t->count)
 			memcpy(grown, t->at, t->count * sizeof *grown);
 		t->at = grown;

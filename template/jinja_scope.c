@@ -83,10 +83,11 @@ static int add_symbol(struct binder *b, struct jinja_scope *s, struct jinja_name
 {
 	if (s->count == s->room) {
 		unsigned room = s->room ? s->room * 2 : 8;
-		struct jinja_symbol *grown =
-			room > 32768 ? NULL : jinja_alloc(b->j, room, sizeof *grown);
-		if (!grown)
+		if (room > 32768)
 			return jinja_fail(b->j, "the template has too many names");
+		struct jinja_symbol *grown = jinja_alloc(b->j, room, sizeof *grown);
+		if (!grown)
+			return jinja_no_memory(b->j);
 		if (s->count)
 			memcpy(grown, s->at, s->count * sizeof *grown);
 		s->at = grown;
