@@ -129,7 +129,7 @@ static __device__ void place_whole(const struct gqa_place_args &a, uint32_t row,
 	}
 }
 
-static __host__ __device__ uint32_t slots_of(const struct gqa_place_args &a)
+static inline __host__ __device__ uint32_t slots_of(const struct gqa_place_args &a)
 {
 	if (a.qk_norm == NORM_FULL)
 		return a.kv == nullptr ? 1 : 2;
