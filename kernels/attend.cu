@@ -15,7 +15,8 @@
  *          terms, plus that of the second ones. Splits are joined in order as in attn.c. Queries
  *          are columns of an instruction: who shares it does not matter.
  * Limits:  registers 255, threads 256, local 0, loads 16, mma yes
- * Limits attend_kernel<1, 2: registers 128, threads 256, local 90, mma yes
+ * Limits attend_kernel<1, 1, 256, false: registers 128, threads 256, local 90, loads 16, mma yes
+ * Limits attend_kernel<1, 2: registers 255, threads 256, local 0, mma yes
  * Limits attend_kernel<2, 2: registers 255, threads 256, local 0, mma yes
  * Limits attend_kernel<4, 2: registers 255, threads 256, local 0, mma yes
  * Shared:  queries, scores, and stages: 113 KiB at most where two stages fit so, else 227.

@@ -11,7 +11,7 @@
  * Order:   a segment is one warp's chain of matrix instructions, begun from zero. After each round
  *          of eight segments one thread an output adds them in ascending order. So neither the
  *          number of rows nor that of blocks, nor how much of x has room, changes a bit.
- * Limits:  registers 128, threads 256, dynamic 114688, blocks 2, local 0, loads 16, mma yes
+ * Limits:  registers 128, threads 256, dynamic 114688, blocks 2, local 90, loads 16, mma yes
  * Limits product_wide: registers 255, threads 256, dynamic 184320, blocks 1, local 0, loads 16,
  *          mma yes */
 #include "kernels/device_kernel.h"

@@ -47,6 +47,8 @@ refuses "a promise without local" "no Limits line with local 0"
 printf '/* A kernel. */\n' >kernels/hot.cu; refuses "no promise" "no Limits line"
 printf '/* Two.\n * Limits:       local 0\n * Limits hot:   registers 9, local 0 */\n' >kernels/hot.cu
 refuses "the promise of its name" "the header says at most 9"
+source_with "stack 12"; fact 40 0 8 4 5 7 1; accepts "a stack that is known"
+fact 40 0 8 8 5 7 1; refuses "more than is known" "spills 8 bytes"
 source_with "local 90"; fact 40 0 8 4 5 7 1; refuses "a spill where none may be" "local memory: stack 8"
 sed -i 's/90a/80/' facts/hot.facts; accepts "a spill elsewhere"
 printf '/* Two.\n * Limits:       local 0\n * Limits hot<1, 2: registers 9, local 0 */\n' >kernels/hot.cu
