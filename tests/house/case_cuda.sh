@@ -4,7 +4,8 @@
 set -eu
 [ -z "${SANITIZER:-}" ] || { echo "skipped: no code of the product runs here"; exit 77; }
 top=$PWD
-bin=$(dirname "$(.ci/nvcc "$BUILD")" 2>/dev/null) || bin=
+bin=
+if nvcc=$(.ci/nvcc "$BUILD" 2>/dev/null); then bin=$(dirname "$nvcc"); fi
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 bench/cuda_bytes.py | cmp - bench/results/cuda-bytes.md
