@@ -197,6 +197,7 @@ static int write_object(struct writer *w, const json_t *o, int depth)
 		return err_set(w->e, ERR_NOMEM, "out of memory for JSON keys");
 	json_object_foreach((json_t *)o, key, value)
 		list[i++] = (struct member){ key, value };
+	count = i;
 	if (w->canonical && count)
 		qsort(list, count, sizeof *list, by_utf16);
 	buf_add_byte(w->out, '{');
@@ -227,6 +228,8 @@ static int write_value(struct writer *w, const json_t *v, int depth)
 {
 	if (depth > DEPTH_MAX)
 		return err_set(w->e, ERR_INPUT, "JSON nested deeper than %d levels", DEPTH_MAX);
+	if (!v) /* what a builder without memory leaves */
+		return err_set(w->e, ERR_NOMEM, "out of memory for JSON");
 	switch (json_typeof(v)) {
 	case JSON_OBJECT:
 		return write_object(w, v, depth);

@@ -351,6 +351,17 @@ Test(base_json, canonical_form_refuses_integers_beyond_doubles)
 	}
 }
 
+/* What a builder without memory leaves. */
+Test(base_json, writer_refuses_a_value_that_is_missing)
+{
+	struct buf out = { 0 };
+	struct err e = { 0 };
+
+	cr_expect_eq(json_write_canonical(NULL, &out, &e), ERR_NOMEM);
+	cr_expect_str_eq(e.text, "out of memory for JSON");
+	buf_free(&out);
+}
+
 Test(base_json, writer_keeps_order_and_kinds)
 {
 	json_t *v = NULL;
