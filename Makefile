@@ -111,7 +111,7 @@ $(BUILD)/obj/%.cu.o: %.cu $(BUILD)/stamp/flags
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  c++ $<")
 	$(Q)$(CXX) -x c++ $(CXXFLAGS_ALL) -fsanitize=alignment -MMD -MP -c $< -o $@
-EMULATOR := $(patsubst %,$(BUILD)/obj/tests/emulator/%.cu.o,emulator fibers ptx races)
+EMULATOR := $(patsubst %,$(BUILD)/obj/tests/emulator/%.cu.o,emulator fibers ptx races warpgroup)
 $(BUILD)/emulator/libhallmark_cuda.so: $(patsubst %,$(BUILD)/obj/%.o,$(wildcard kernels/*.cu)) $(EMULATOR)
 $(BUILD)/emulator/libfaults.so: $(BUILD)/obj/tests/emulator/faults.cu.o $(EMULATOR)
 # A second library: the operations as plain loops.

@@ -7,7 +7,7 @@
  * Limits probe_mma:  registers 64, threads 32, local 0, mma yes
  * Limits probe_copy: registers 64, threads 64, shared 2048, local 0, loads 16
  * Order:   none adds more than two numbers but ptx_mma_bf16. */
-#include "kernels/device_kernel.h"
+#include "kernels/device_probe_group.h"
 
 static __global__ void probe_mma(const struct device_probe_mma *in, float (*out)[32][4])
 {
@@ -141,6 +141,8 @@ static cudaError_t launch_probe(cudaLaunchConfig_t *launch, const struct device_
 		launch->attrs->val.cooperative = 1;
 		launch->numAttrs = 1;
 		return cudaLaunchKernelEx(launch, probe_grid, (uint32_t *)p->out);
+	case DEVICE_PROBE_WGMMA:
+		return launch_probe_group(launch, p);
 	}
 	return cudaErrorInvalidValue;
 }

@@ -16,10 +16,12 @@ enum device_probe_kind {
 	/* no in; blocks that meet DEVICE_PROBE_ROUNDS times, with a number of their own each time:
 	 * uint32_t counter, 0 before; number[count]; then sum[count][ROUNDS] over all blocks */
 	DEVICE_PROBE_GRID,
+	DEVICE_PROBE_WGMMA, /* device_probe_wgmma -> float d[128][128]; compute capability 9.0 */
 };
 
 #define DEVICE_PROBE_THREADS 64 /* of PROBE_COPY */
 #define DEVICE_PROBE_ROUNDS 9
+#define DEVICE_PROBE_MEMORY 40960 /* of PROBE_WGMMA */
 
 /* One warp's registers. */
 struct device_probe_mma {
@@ -51,6 +53,20 @@ struct device_probe_numbers {
 	uint32_t before;   /* that the second add saw */
 	uint32_t streamed; /* this entry's first word, by ptx_load_stream16 */
 	uint32_t pad[3];
+};
+
+/* A product of a warpgroup, done twice into the same d: d [64][n] in each thread's registers, a in
+ * registers or, as b, in shared memory: this image of it. */
+struct device_probe_wgmma {
+	uint32_t n;        /* 64, 128, 256 */
+	uint32_t layout;   /* enum warpgroup_layout */
+	uint32_t a_shared; /* else a in registers */
+	uint32_t stored;   /* the image comes by stores of all threads; else by two bulk copies */
+	uint32_t a_at, a_leading, a_stride, b_at, b_leading, b_stride; /* bytes */
+	uint32_t pad[2];
+	uint32_t a[128][4];
+	float d[128][128]; /* of each thread the first n / 2 */
+	unsigned char memory[DEVICE_PROBE_MEMORY];
 };
 
 struct device_probe {

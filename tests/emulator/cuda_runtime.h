@@ -299,6 +299,7 @@ template <typename T> static T min(T a, T b) { return b < a ? b : a; }
 template <typename T> static T max(T a, T b) { return a < b ? b : a; }
 
 #include "tests/emulator/ptx.h"
+#include "tests/emulator/warpgroup.h"
 #include "tests/emulator/runtime.h"
 
 #endif

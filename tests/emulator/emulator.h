@@ -1,10 +1,12 @@
-/* Shared by the files of the emulator, not by kernels: fibers.cu runs the threads of a launch, ptx.cu does
- * what device_ptx.h asks for, races.cu runs a launch in opposite orders, emulator.cu is the runtime. */
+/* Shared by the files of the emulator, not by kernels: fibers.cu runs the threads of a launch, ptx.cu
+ * does what device_ptx.h asks for, warpgroup.cu what device_warpgroup.h does, races.cu runs a
+ * launch in opposite orders, emulator.cu is the runtime. */
 #ifndef EMULATOR_H
 #define EMULATOR_H
 
 #include "tests/emulator/cuda_runtime.h"
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -41,8 +43,56 @@ struct emulator_copies {
 };
 struct emulator_copies *emulator_begun();
 
-/* Or a fault: bytes of the block's shared memory, at a multiple of their number. */
-void emulator_in_shared(struct emulator_site site, const void *at, unsigned bytes);
+/* Or a fault: bytes of the block's shared memory, at a multiple of their number or of what is given. */
+void emulator_in_shared(struct emulator_site site, const void *at, unsigned bytes, unsigned aligned = 0);
+unsigned emulator_thread(); /* of the block */
+
+/* ---- barriers in shared memory, products of warpgroups: warpgroup.cu ---- */
+
+struct emulator_bulk {
+	void *to;
+	const void *from;
+	uint32_t bytes;
+};
+
+/* A barrier, and the phase that is under way. */
+struct emulator_phase {
+	unsigned arrivals, pending, number;
+	long bytes; /* expected, less those that came */
+	std::vector<struct emulator_bulk> copies;
+};
+
+/* Of a block. */
+struct emulator_async {
+	std::map<const uint64_t *, struct emulator_phase> barrier;
+	std::vector<unsigned char> view; /* shared memory as products see it */
+};
+struct emulator_async *emulator_async_here();
+char *emulator_arena(); /* where address 0 of the block's shared memory is */
+
+/* Is the phase of this parity over? Land what was copied for it; false: nothing was. */
+bool emulator_phase_over(const struct emulator_phase *b, unsigned parity);
+bool emulator_phase_land(struct emulator_phase *b);
+void emulator_wait_phase(struct emulator_site site, struct emulator_phase *b, unsigned parity);
+/* Until nobody else can go on. */
+void emulator_wait_late(struct emulator_site site);
+
+/* A product that this thread has begun: its registers, and what d will hold. */
+struct emulator_product {
+	float *d;
+	const uint32_t *a; /* NULL: in shared memory */
+	uint32_t a_was[4];
+	std::vector<float> sum;
+	unsigned group;
+	std::function<bool()> changed; /* by another thread, what it reads; one lane asks */
+};
+struct emulator_products {
+	std::vector<struct emulator_product> begun; /* in order */
+	unsigned group, count;                      /* group: that a commit will close */
+	uint64_t digest;                            /* of the descriptors */
+	bool fenced;
+};
+struct emulator_products *emulator_products_begun(); /* of the running thread */
 
 enum emulator_order {
 	EMULATOR_SHUFFLED,

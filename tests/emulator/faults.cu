@@ -1,6 +1,6 @@
 /* Wrong kernels, one for each mistake that the emulator claims to find, and right ones for what it
  * emulates. */
-#include "kernels/device_kernel.h"
+#include "kernels/device_warpgroup.h"
 
 #include <cstdio>
 
@@ -279,7 +279,167 @@ static __global__ void starts_early(float *out)
 
 static __global__ void starts_too_early(float *out) { out[threadIdx.x] = 1; }
 
-enum kind { PLAIN, COOPERATIVE, PROGRAMMATIC };
+/* ---- barriers in shared memory, bulk copies: 128 threads each ---- */
+
+/* Thread 0 copies `bytes` of out to shared memory and expects so many; all wait for the parity, unless told
+ * not to, and take their number. */
+static __device__ void bulk(float *out, uint32_t bytes, uint32_t expected, uint32_t parity, bool waits)
+{
+	SHARED(float, some, 128);
+	SHARED(uint64_t, barrier, 1);
+	out[threadIdx.x] = (float)threadIdx.x;
+	if (threadIdx.x == 0) {
+		ptx_barrier_init(barrier, 1);
+		ptx_barrier_fence();
+	}
+	__syncthreads();
+	if (threadIdx.x == 0) {
+		ptx_barrier_expect(barrier, expected);
+		ptx_bulk_copy(some, out, bytes, barrier);
+	}
+	if (waits)
+		ptx_barrier_wait(barrier, parity);
+	float seen = some[127 - threadIdx.x];
+	ptx_barrier_wait(barrier, 0);
+	out[threadIdx.x] = seen;
+}
+static __global__ void bulk_right(float *out) { bulk(out, 512, 512, 0, true); }
+static __global__ void bulk_unwaited(float *out) { bulk(out, 512, 512, 0, false); }
+static __global__ void bulk_parity(float *out) { bulk(out, 512, 512, 1, true); }
+static __global__ void bulk_fewer(float *out) { bulk(out, 256, 512, 0, true); }
+static __global__ void bulk_more(float *out) { bulk(out, 512, 256, 0, true); }
+static __global__ void bulk_odd(float *out) { bulk(out, 500, 500, 0, true); }
+
+static __global__ void bulk_misaligned(float *out)
+{
+	SHARED(float, some, 128);
+	SHARED(uint64_t, barrier, 1);
+	if (threadIdx.x == 0) {
+		ptx_barrier_init(barrier, 1);
+		ptx_bulk_copy(some, out + 1, 256, barrier);
+	}
+}
+
+static __global__ void bulk_elsewhere(float *out)
+{
+	SHARED(float, some, 128);
+	SHARED(uint64_t, barrier, 1);
+	if (threadIdx.x == 0) {
+		ptx_barrier_init(barrier, 1);
+		ptx_bulk_copy(some + 64, out, 512, barrier);
+	}
+}
+
+static __global__ void bulk_left(float *out)
+{
+	SHARED(float, some, 128);
+	SHARED(uint64_t, barrier, 1);
+	if (threadIdx.x == 0) {
+		ptx_barrier_init(barrier, 1);
+		ptx_barrier_expect(barrier, 512);
+		ptx_bulk_copy(some, out, 512, barrier);
+	}
+}
+
+static __global__ void phase_fresh(float *out)
+{
+	SHARED(uint64_t, barrier, 1);
+	ptx_barrier_wait(barrier, 1);
+	out[threadIdx.x] = 1;
+}
+
+static __global__ void phase_crowded(float *out)
+{
+	SHARED(uint64_t, barrier, 1);
+	if (threadIdx.x == 0)
+		ptx_barrier_init(barrier, 2);
+	__syncthreads();
+	if (threadIdx.x < 3) {
+		ptx_barrier_expect(barrier, 16);
+		out[0] = 1;
+	}
+}
+
+static __global__ void phase_overwritten(float *out)
+{
+	SHARED(uint64_t, barrier, 1);
+	if (threadIdx.x == 0) {
+		ptx_barrier_init(barrier, 128);
+		barrier[0] = 5;
+	}
+	__syncthreads();
+	ptx_barrier_arrive(barrier);
+	out[threadIdx.x] = 1;
+}
+
+/* Four phases, in which each half of the threads waits for the other one. */
+static __global__ void phases(float *out)
+{
+	SHARED(uint64_t, barrier, 2);
+	SHARED(float, some, 64);
+	uint32_t half = threadIdx.x / 64, i = threadIdx.x % 64;
+	if (threadIdx.x < 2)
+		ptx_barrier_init(&barrier[threadIdx.x], 64);
+	__syncthreads();
+	for (uint32_t round = 0; round < 4; round++) {
+		if (half == 0) {
+			ptx_barrier_wait(&barrier[1], (round & 1) ^ 1); /* free: at once in round 0 */
+			some[i] = (float)(100 * round + i);
+			ptx_barrier_arrive(&barrier[0]);
+		} else {
+			ptx_barrier_wait(&barrier[0], round & 1);
+			out[64 + i] = (round == 0 ? 0 : out[64 + i]) + some[63 - i];
+			ptx_barrier_arrive(&barrier[1]);
+		}
+	}
+	if (half == 0)
+		out[i] = 0;
+}
+
+/* ---- products of warpgroups: b is ones, a is ones ---- */
+
+enum forgotten { NOTHING, FENCE, COMMIT, WAIT, ASYNC_FENCE, WARP_OF_GROUP, STAGE, REGISTERS, INSIDE };
+
+static __device__ void product(float *out, enum forgotten what)
+{
+	SHARED(uint32_t, b, 64 * 8);
+	uint32_t a[4] = { 0x3f803f80, 0x3f803f80, 0x3f803f80, 0x3f803f80 };
+	float d[32] = {};
+	for (uint32_t i = threadIdx.x; i < 64 * 8; i += 128)
+		b[i] = 0x3f803f80;
+	if (what != ASYNC_FENCE)
+		ptx_async_fence();
+	__syncthreads();
+	uint64_t matrix = device_wgmma_matrix(b + (what == INSIDE ? 64 : 0), 128, 256, WARPGROUP_PLAIN);
+	if (what != FENCE)
+		ptx_wgmma_fence();
+	if (what != WARP_OF_GROUP || threadIdx.x / 32 != 2)
+		ptx_wgmma<64>(d, a, matrix);
+	if (what != COMMIT)
+		ptx_wgmma_commit();
+	if (what == WAIT)
+		out[threadIdx.x] = d[5];
+	if (what == STAGE && threadIdx.x == 5) {
+		b[7] = 0;
+		ptx_async_fence();
+	}
+	if (what == REGISTERS)
+		a[2] = 0;
+	ptx_wgmma_wait<0>();
+	if (what != WAIT)
+		out[threadIdx.x] = d[5];
+}
+static __global__ void product_right(float *out) { product(out, NOTHING); }
+static __global__ void product_unfenced(float *out) { product(out, FENCE); }
+static __global__ void product_uncommitted(float *out) { product(out, COMMIT); }
+static __global__ void product_unwaited(float *out) { product(out, WAIT); }
+static __global__ void product_unseen(float *out) { product(out, ASYNC_FENCE); }
+static __global__ void product_of_three(float *out) { product(out, WARP_OF_GROUP); }
+static __global__ void product_overtaken(float *out) { product(out, STAGE); }
+static __global__ void product_registers(float *out) { product(out, REGISTERS); }
+static __global__ void product_outside(float *out) { product(out, INSIDE); }
+
+enum kind { PLAIN, COOPERATIVE, PROGRAMMATIC, GROUP };
 
 static const struct {
 	const char *name;
@@ -326,10 +486,32 @@ static const struct {
 	{ "shared_both", shared_both, 1, PLAIN, 40 << 10, 0 },
 	{ "starts_early", starts_early, 1, PROGRAMMATIC, 0, 0 },
 	{ "starts_too_early", starts_too_early, 1, PROGRAMMATIC, 0, 0 },
+	{ "bulk_right", bulk_right, 1, GROUP, 0, 0 },
+	{ "bulk_unwaited", bulk_unwaited, 1, GROUP, 0, 0 },
+	{ "bulk_parity", bulk_parity, 1, GROUP, 0, 0 },
+	{ "bulk_fewer", bulk_fewer, 1, GROUP, 0, 0 },
+	{ "bulk_more", bulk_more, 1, GROUP, 0, 0 },
+	{ "bulk_odd", bulk_odd, 1, GROUP, 0, 0 },
+	{ "bulk_misaligned", bulk_misaligned, 1, GROUP, 0, 0 },
+	{ "bulk_elsewhere", bulk_elsewhere, 1, GROUP, 0, 0 },
+	{ "bulk_left", bulk_left, 1, GROUP, 0, 0 },
+	{ "phase_fresh", phase_fresh, 1, GROUP, 0, 0 },
+	{ "phase_crowded", phase_crowded, 1, GROUP, 0, 0 },
+	{ "phase_overwritten", phase_overwritten, 1, GROUP, 0, 0 },
+	{ "phases", phases, 1, GROUP, 0, 0 },
+	{ "product_right", product_right, 1, GROUP, 0, 0 },
+	{ "product_unfenced", product_unfenced, 1, GROUP, 0, 0 },
+	{ "product_uncommitted", product_uncommitted, 1, GROUP, 0, 0 },
+	{ "product_unwaited", product_unwaited, 1, GROUP, 0, 0 },
+	{ "product_unseen", product_unseen, 1, GROUP, 0, 0 },
+	{ "product_of_three", product_of_three, 1, GROUP, 0, 0 },
+	{ "product_overtaken", product_overtaken, 1, GROUP, 0, 0 },
+	{ "product_registers", product_registers, 1, GROUP, 0, 0 },
+	{ "product_outside", product_outside, 1, GROUP, 0, 0 },
 };
 
-/* Run the kernel called name on blocks of 64 threads, each with its 64 numbers (4 blocks at most) of out
- * [256]; they begin as 0xff, in a cooperative launch as 0. Returns the launch's words. */
+/* Run the kernel called name on blocks of 64 threads (GROUP: one of 128), each with its 64 numbers (4 blocks
+ * at most) of out [256]; they begin as 0xff, in a cooperative launch as 0. Returns the launch's words. */
 extern "C" __attribute__((visibility("default"))) const char *faults_run(const char *name, float *out)
 {
 	float *at = nullptr;
@@ -341,14 +523,14 @@ extern "C" __attribute__((visibility("default"))) const char *faults_run(const c
 		cudaLaunchAttribute attribute = {};
 		cudaLaunchConfig_t launch = {};
 		launch.gridDim = dim3(k.blocks);
-		launch.blockDim = dim3(64);
+		launch.blockDim = dim3(k.kind == GROUP ? 128 : 64);
 		launch.dynamicSmemBytes = k.dynamic_bytes ? k.dynamic_bytes : 64 * sizeof(float);
 		launch.attrs = &attribute;
-		launch.numAttrs = k.kind == PLAIN ? 0 : 1;
+		launch.numAttrs = k.kind == PLAIN || k.kind == GROUP ? 0 : 1;
 		attribute.id = k.kind == COOPERATIVE ? cudaLaunchAttributeCooperative
 						     : cudaLaunchAttributeProgrammaticStreamSerialization;
 		attribute.val.cooperative = 1; /* of a union: the other too */
-		size_t bytes = 64 * (k.blocks < 4 ? k.blocks : 4) * sizeof(float);
+		size_t bytes = launch.blockDim.x * (k.blocks < 4 ? k.blocks : 4) * sizeof(float);
 		cudaError_t error = cudaMalloc((void **)&at, bytes);
 		if (error == cudaSuccess && k.kind == COOPERATIVE)
 			error = cudaMemset(at, 0, bytes);

@@ -22,7 +22,7 @@ dim3 gridDim, blockDim, blockIdx, threadIdx;
 namespace
 {
 
-enum fiber_state { READY, AT_WARP, AT_BARRIER, AT_VALUE, DONE };
+enum fiber_state { READY, AT_WARP, AT_BARRIER, AT_VALUE, AT_PHASE, AT_LATE, DONE };
 
 struct fiber {
 	void *stack_pointer, *fake_stack;
@@ -35,6 +35,9 @@ struct fiber {
 	unsigned asked; /* how often it looked again */
 	bool launch_waited;
 	struct emulator_copies copies;
+	struct emulator_products products;
+	struct emulator_phase *phase; /* that it waits for, and its parity */
+	unsigned parity;
 	dim3 index;
 	unsigned block;
 };
@@ -55,6 +58,7 @@ struct block {
 	size_t arena_end;
 	unsigned declarations;
 	struct declaration declaration[DECLARATIONS]; /* [0] is dynamic */
+	struct emulator_async *async;                 /* NULL: nobody asked for it */
 };
 
 struct machine {
@@ -206,6 +210,7 @@ void fiber_start(unsigned number, unsigned thread, unsigned block)
 	f.launch_waited = false;
 	f.copies.begun.clear();
 	f.copies.group = 0;
+	f.products = {};
 	f.index = dim3(thread % x, thread / x % y, thread / x / y);
 	f.block = block;
 	ASAN_UNPOISON_MEMORY_REGION(stack_of(number), STACK_BYTES); /* a fault leaves frames behind */
@@ -259,6 +264,10 @@ void block_start(struct block &b, size_t number)
 	b.arena_end = ARENA_START;
 	ASAN_POISON_MEMORY_REGION(b.arena, ARENA_BYTES);
 	declare(b, nullptr, m.kernel->dynamic_bytes);
+	if (b.async != nullptr) {
+		b.async->barrier.clear();
+		memset(b.async->view.data(), 0xff, ARENA_BYTES);
+	}
 	for (unsigned i = 0; i < m.threads; i++)
 		fiber_start(b.first + i, i, (unsigned)(&b - m.block.data()));
 }
@@ -273,6 +282,26 @@ bool guards_whole(const struct block &b, const struct declaration &d)
 	return true;
 }
 
+/* What is under way when a thread returns, or differs from warp to warp of a warpgroup; "": nothing. */
+const char *left_undone(const struct block &b)
+{
+	for (unsigned i = b.first; i < fibers_of(b); i++) {
+		unsigned group = (i - b.first) / (4 * WARP_LANES) * 4 * WARP_LANES;
+		const struct emulator_products &p = m.fiber[i].products;
+		const struct emulator_products &other = m.fiber[b.first + group].products;
+		if (!p.begun.empty())
+			return "a thread returned before its ptx_wgmma were waited for";
+		if (p.count != other.count || p.digest != other.digest ||
+		    (p.count > 0 && group + 4 * WARP_LANES > m.threads))
+			return "warps of a warpgroup came to different ptx_wgmma";
+	}
+	for (const auto &barrier : b.async != nullptr ? b.async->barrier : decltype(b.async->barrier)()) {
+		if (!barrier.second.copies.empty())
+			return "a block ended before its ptx_bulk_copy had been waited for";
+	}
+	return "";
+}
+
 void block_end(struct block &b)
 {
 	unsigned waited = 0;
@@ -282,6 +311,8 @@ void block_end(struct block &b)
 	}
 	for (unsigned i = b.first; i < fibers_of(b); i++)
 		waited += m.fiber[i].launch_waited;
+	if (!m.faulted && *left_undone(b) != '\0')
+		set_why("%s", left_undone(b));
 	if (!m.faulted && m.kernel->programmatic && waited == 0)
 		set_why("launched to start early, and no thread called ptx_launch_wait");
 }
@@ -352,6 +383,22 @@ bool ask_again(struct block &b)
 	return any;
 }
 
+/* Nobody in the whole grid can go on: now copies land that somebody waits for, or, if none do, products are
+ * done. */
+bool let_land(struct block &b)
+{
+	bool any = false;
+	for (unsigned i = b.first; i < fibers_of(b); i++)
+		any |= m.fiber[i].state == AT_PHASE && emulator_phase_land(m.fiber[i].phase);
+	for (unsigned i = b.first; i < fibers_of(b) && !any; i++)
+		any |= m.fiber[i].state == AT_LATE;
+	for (unsigned i = b.first; i < fibers_of(b) && any; i++) {
+		if (m.fiber[i].state == AT_LATE)
+			m.fiber[i].state = READY;
+	}
+	return any;
+}
+
 /* Nobody in the whole grid can go on: say who waits for whom in a block that is not done. */
 void explain(const struct block &b)
 {
@@ -361,6 +408,13 @@ void explain(const struct block &b)
 		if (f.state == AT_VALUE)
 			return set_why("thread %u %s for a change that nobody makes", i - b.first,
 				       place(b, i).c_str());
+	}
+	for (unsigned i = b.first; i < fibers_of(b); i++) {
+		const struct fiber &f = m.fiber[i];
+		if (f.state == AT_PHASE)
+			return set_why("thread %u %s for phase %u, of which %u arrivals and %ld bytes never come",
+				       i - b.first, place(b, i).c_str(), f.phase->number, f.phase->pending,
+				       f.phase->bytes);
 	}
 	for (unsigned i = b.first; i < fibers_of(b); i++) {
 		unsigned lane = m.fiber[i].state == AT_WARP ? missing_lane(b, i) : 0;
@@ -405,7 +459,8 @@ void wake(unsigned first, unsigned end)
 {
 	for (unsigned i = first; i < end && m.at_value != 0; i++) {
 		struct fiber &f = m.fiber[i];
-		if (f.state == AT_VALUE && *f.watched != f.last) {
+		if (f.state == AT_VALUE ? *f.watched != f.last
+					: f.state == AT_PHASE && emulator_phase_over(f.phase, f.parity)) {
 			f.state = READY;
 			m.at_value--;
 		}
@@ -489,6 +544,9 @@ void run_resident()
 			done += !before && b.done == m.threads;
 		}
 		bool stuck = !ran && !m.faulted && !m.stopped;
+		for (unsigned i = 0; i < m.resident && stuck; i++)
+			ran |= let_land(m.block[i]);
+		stuck = stuck && !ran;
 		for (unsigned i = 0; i < m.resident && stuck; i++)
 			ran |= ask_again(m.block[i]);
 		for (unsigned i = 0; i < m.resident && stuck && !ran && !m.faulted; i++) {
@@ -659,10 +717,44 @@ void emulator_launch_wait() { running().launch_waited = true; }
 
 struct emulator_copies *emulator_begun() { return &running().copies; }
 
-void emulator_in_shared(struct emulator_site site, const void *at, unsigned bytes)
+struct emulator_products *emulator_products_begun() { return &running().products; }
+
+unsigned emulator_thread() { return m.running - here().first; }
+
+void emulator_wait_phase(struct emulator_site site, struct emulator_phase *b, unsigned parity)
+{
+	struct fiber &f = running();
+	f.site = site;
+	f.phase = b;
+	f.parity = parity;
+	f.state = AT_PHASE;
+	m.at_value++;
+	leave(false);
+}
+
+void emulator_wait_late(struct emulator_site site)
+{
+	running().site = site;
+	running().state = AT_LATE;
+	leave(false);
+}
+
+char *emulator_arena() { return here().arena; }
+
+struct emulator_async *emulator_async_here()
+{
+	struct block &b = here();
+	if (b.async == nullptr) {
+		b.async = new struct emulator_async();
+		b.async->view.assign(ARENA_BYTES, 0xff);
+	}
+	return b.async;
+}
+
+void emulator_in_shared(struct emulator_site site, const void *at, unsigned bytes, unsigned aligned)
 {
 	const struct block &b = here();
-	emulator_aligned(site, at, bytes);
+	emulator_aligned(site, at, aligned != 0 ? aligned : bytes);
 	for (unsigned i = 0; i < b.declarations; i++) {
 		const char *start = b.arena + b.declaration[i].at, *end = start + b.declaration[i].bytes;
 		if ((const char *)at >= start && (const char *)at + bytes <= end)

@@ -65,6 +65,9 @@ extern const size_t parity_count;
 #define PARITY_DECLARATION(name) void parity_##name(struct parity *p);
 PARITY_ALL(PARITY_DECLARATION)
 
+/* A part of parity_probe. */
+void parity_warpgroup(struct parity *p);
+
 /* Run one function: seeds by its name, frees what it asked for. Returns the failures. */
 uint32_t parity_call(struct parity *p, const struct parity_function *f);
 

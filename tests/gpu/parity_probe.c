@@ -375,4 +375,5 @@ void parity_probe(struct parity *p)
 	check_copies(p);
 	check_numbers(p);
 	check_grid(p);
+	parity_warpgroup(p);
 }

@@ -43,6 +43,11 @@ fact 128 4096 0 4 5 7 0; refuses "a spill" "spills 4 bytes"
 fact 128 4096 0 0 5 7 1; refuses "local memory" "1 accesses"
 fact 128 4096 0 0 0 7 0; refuses "narrow loads" "no load of 16 bytes"
 fact 128 4096 0 0 5 0 0; refuses "no matrix unit" "no matrix instruction"
+source_with "local 0, loads bulk, mma wgmma"; fact 128 0 0 0 5 7 0
+refuses "plain loads" "hot on sm_90a: no bulk copy"
+sed -i 's/"local":0/"local":0,"UBLKCP":2/' facts/hot.facts
+refuses "plain units" "no matrix instruction of warpgroups"
+sed -i 's/"local":0/"local":0,"HGMMA":2/' facts/hot.facts; accepts "warpgroups"
 source_with "registers 128"; fact 128 0 0 0 5 7 0
 refuses "a promise without local" "no Limits line with local 0"
 printf '/* A kernel. */\n' >kernels/hot.cu; refuses "no promise" "no Limits line"

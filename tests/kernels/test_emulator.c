@@ -101,6 +101,61 @@ static const struct claim of_machine[] = {
 
 Test(emulator, rules_of_matrix_units_and_copies_are_kept) { CHECK_CLAIMS(of_machine); }
 
+static const struct claim of_warpgroups[] = {
+	{ "bulk_right", "no error", true },
+	{ "bulk_unwaited", "no error", true },
+	{ "bulk_parity", "no error", true },
+	{ "bulk_fewer", "waits in ptx_barrier_wait at tests/emulator/faults.cu", true },
+	{ "bulk_fewer", "for phase 0, of which 0 arrivals and 256 bytes never come", true },
+	{ "bulk_more", "of which 0 arrivals and -256 bytes never come", true },
+	{ "bulk_odd", "500 bytes, no multiple of 16", true },
+	{ "bulk_misaligned", "an address that is no multiple of 16", true },
+	{ "bulk_elsewhere", "ptx_bulk_copy at", true },
+	{ "bulk_elsewhere", "not within shared memory", true },
+	{ "bulk_left", "ended before its ptx_bulk_copy had been waited for", true },
+	{ "phase_fresh", "a barrier that was not initialised", true },
+	{ "phase_crowded", "more arrivals than the 2 that the barrier counts", true },
+	{ "phase_overwritten", "something else was written over the barrier", true },
+	{ "phases", "no error", true },
+	{ "product_right", "no error", true },
+	{ "product_unfenced", "no ptx_wgmma_fence since", true },
+	{ "product_uncommitted", "returned before its ptx_wgmma were waited for", true },
+	{ "product_unwaited", "no error", true },
+	{ "product_unseen", "no error", true },
+	{ "product_of_three", "warps of a warpgroup came to different ptx_wgmma", true },
+	{ "product_overtaken", "shared memory was written while a product was reading it", true },
+	{ "product_registers", "registers of a were written while the product was under way", true },
+	{ "product_outside", "a descriptor that leads out of shared memory", true },
+};
+
+Test(emulator, rules_of_barriers_bulk_copies_and_warpgroups_are_kept) { CHECK_CLAIMS(of_warpgroups); }
+
+/* Of a kernel of 128 threads: how many of its numbers are NaN, and the sum of the others. */
+static void check_numbers(const char *kernel, int nans, double sum)
+{
+	float out[256];
+	int seen = 0;
+	double all = 0;
+	load_faults()(kernel, out);
+	for (int i = 0; i < 128; i++) {
+		seen += isnan(out[i]) != 0;
+		all += isnan(out[i]) ? 0 : (double)out[i];
+	}
+	cr_expect_eq(seen, nans, "%s: %d", kernel, seen);
+	cr_expect_float_eq(all, sum, 1e-9, "%s: %f", kernel, all);
+}
+
+Test(emulator, what_a_barrier_or_a_product_brings_is_seen_by_who_waits_alone)
+{
+	check_numbers("bulk_right", 0, 127 * 64);
+	check_numbers("bulk_unwaited", 128, 0);
+	check_numbers("bulk_parity", 128, 0);
+	check_numbers("phases", 0, 64 * 600 + 4 * 63 * 32);
+	check_numbers("product_right", 0, 128 * 16);
+	check_numbers("product_unwaited", 128, 0);
+	check_numbers("product_unseen", 128, 0);
+}
+
 static const struct claim of_launches[] = {
 	{ "grid_sum", "no error", true },
 	{ "grid_not_resident", "waits in ptx_load_acquire", true },
@@ -133,6 +188,9 @@ static const struct claim races[] = {
 	{ "warps", "no error", true },
 	{ "grid_sum", "no error", true },
 	{ "shared_large", "no error", true },
+	{ "bulk_right", "no error", true },
+	{ "phases", "no error", true },
+	{ "product_right", "no error", true },
 	{ "barrier_missed", "thread 40 has returned", true },
 };
 
