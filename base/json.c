@@ -1,9 +1,9 @@
 #include "base/json.h"
+#include "base/json_memory.h"
 #include "base/text.h"
 
 #include <errno.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,18 +34,6 @@ static int check_depth(const char *text, size_t len, int depth_max, struct err *
 	}
 	return 0;
 }
-
-/* jansson's parser reports a failed allocation as bad text; this tells the two apart. */
-static _Thread_local bool starved;
-
-static void *json_allocate(size_t bytes)
-{
-	void *p = malloc(bytes);
-	starved |= !p;
-	return p;
-}
-
-static void watch_memory(void) { json_set_alloc_funcs(json_allocate, free); }
 
 /* ---- dialects ---- */
 
@@ -161,9 +149,7 @@ static void widen(struct widening *w, const char *text, size_t len)
 
 static json_t *load(const void *text, size_t len, size_t flags, json_error_t *error)
 {
-	static pthread_once_t watched = PTHREAD_ONCE_INIT;
-	pthread_once(&watched, watch_memory);
-	starved = false;
+	json_memory_use();
 	return json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | flags, error);
 }
 
@@ -173,8 +159,9 @@ static json_t *load_as(const void *text, size_t len, enum json_dialect dialect, 
 	struct widening w = { .dialect = dialect, .stop = SIZE_MAX };
 	widen(&w, text, len);
 	json_t *value = w.out.failed ? NULL : load(w.out.bytes ? w.out.bytes : "", w.out.len, 0, error);
-	starved |= w.out.failed;
-	if (!value && !starved) {
+	if (w.out.failed)
+		json_memory_starve();
+	if (!value && !json_memory_starved()) {
 		w.stop = error->position > 0 ? (size_t)error->position : 0;
 		w.grown = 0;
 		buf_clear(&w.out);
@@ -195,9 +182,9 @@ static int read_with(json_t **out, const void *text, size_t len, size_t bytes_ma
 	TRY(check_depth(text, len, depth_max, e));
 	json_error_t error;
 	json_t *value = load(text, len, flags, &error);
-	if (!value && !starved && dialect != JSON_NARROW)
+	if (!value && !json_memory_starved() && dialect != JSON_NARROW)
 		value = load_as(text, len, dialect, &error);
-	if (!value && starved)
+	if (!value && json_memory_starved())
 		return err_set(e, ERR_NOMEM, "out of memory for JSON");
 	if (!value && json_error_code(&error) == json_error_null_character)
 		return err_set(e, ERR_INPUT,
@@ -312,7 +299,12 @@ json_t *json_digest(const struct digest *d)
 {
 	char text[DIGEST_TEXT_ROOM];
 	digest_text(d, text);
-	return json_string(text);
+	return json_stringn_nocheck(text, sizeof text - 1);
+}
+
+json_t *json_from_text(const char *text, size_t len)
+{
+	return text_utf8_valid(text, len) ? json_stringn_nocheck(text, len) : NULL;
 }
 
 json_t *json_text_lossy(const char *text)

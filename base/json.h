@@ -60,6 +60,9 @@ int json_only_keys(const json_t *o, const char *const *keys, const char *what,
 int json_ok(const json_t *v, struct err *e) MUST_USE;
 /* "sha256:..." (new reference). */
 json_t *json_digest(const struct digest *d);
+/* What json_stringn makes, in a fraction of the time (new reference). NULL: not UTF-8, or no
+ * memory. */
+json_t *json_from_text(const char *text, size_t len);
 /* Text from outside (a path, a card): what is not UTF-8 becomes U+FFFD (new reference). */
 json_t *json_text_lossy(const char *text);
 

@@ -11,9 +11,28 @@
 /* A value that jansson could not make: bad text or number if `is_input`, else no memory. */
 static int reason(bool is_input) { return is_input ? ERR_INPUT : ERR_NOMEM; }
 
-static bool is_utf8(const char *text) { return text_utf8_valid(text, strlen(text)); }
+/* why: what NULL would mean. */
+static json_t *bytes_value(const char *text, size_t len, int *why)
+{
+	bool valid = text_utf8_valid(text, len);
+	*why = reason(!valid);
+	return valid ? json_stringn_nocheck(text, len) : NULL;
+}
 
-static json_t *text_value(const char *text) { return text ? json_string(text) : json_null(); }
+static json_t *text_value(const char *text, int *why)
+{
+	*why = ERR_NOMEM;
+	return text ? bytes_value(text, strlen(text), why) : json_null();
+}
+
+static int set(json_t *o, const char *key, json_t *value)
+{
+	size_t len = strlen(key);
+	if (text_utf8_valid(key, len))
+		return json_object_setn_new_nocheck(o, key, len, value);
+	json_decref(value);
+	return -1;
+}
 
 /* Takes value; NULL fails with `why`. */
 static void obj_put(struct obj *o, const char *key, json_t *value, int why)
@@ -26,18 +45,22 @@ static void obj_put(struct obj *o, const char *key, json_t *value, int why)
 		o->failed = ERR_NOMEM;
 	if (o->failed)
 		json_decref(value);
-	else if (json_object_set_new(o->json, key, value) < 0) /* it has let value go */
+	else if (set(o->json, key, value) < 0) /* it has let value go */
 		o->failed = ERR_NOMEM;
 }
 
 void obj_text(struct obj *o, const char *key, const char *text)
 {
-	obj_put(o, key, text_value(text), reason(text && !is_utf8(text)));
+	int why;
+	json_t *value = text_value(text, &why);
+	obj_put(o, key, value, why);
 }
 
 void obj_bytes(struct obj *o, const char *key, const char *text, size_t len)
 {
-	obj_put(o, key, json_stringn(len ? text : "", len), reason(!text_utf8_valid(text, len)));
+	int why;
+	json_t *value = bytes_value(len ? text : "", len, &why);
+	obj_put(o, key, value, why);
 }
 
 void obj_int(struct obj *o, const char *key, int64_t v)
@@ -137,7 +160,9 @@ static void arr_put(struct arr *a, json_t *value, int why)
 
 void arr_text(struct arr *a, const char *text)
 {
-	arr_put(a, text_value(text), reason(text && !is_utf8(text)));
+	int why;
+	json_t *value = text_value(text, &why);
+	arr_put(a, value, why);
 }
 
 void arr_count(struct arr *a, uint64_t v)

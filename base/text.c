@@ -60,11 +60,25 @@ int text_utf8_encode(uint32_t cp, char out[4])
 	return follow + 1;
 }
 
+#define BYTES_OF(x) (UINT64_MAX / 255 * (x)) /* eight of them */
+
+/* How many bytes from here on are ASCII, eight at a time: the last few may be left uncounted. */
+static size_t ascii_span(const char *p, size_t len)
+{
+	size_t i = 0;
+	for (uint64_t v; i + sizeof v <= len; i += sizeof v) {
+		memcpy(&v, p + i, sizeof v);
+		if (v & BYTES_OF(0x80))
+			break;
+	}
+	return i;
+}
+
 bool text_utf8_valid(const void *s, size_t len)
 {
 	const char *p = s;
 	uint32_t cp;
-	for (size_t i = 0; i < len;) {
+	for (size_t i = ascii_span(p, len); i < len;) {
 		if ((unsigned char)p[i] < 0x80) {
 			i++;
 			continue;
@@ -187,21 +201,26 @@ static const char base64_url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrst
 static void base64_add(struct buf *out, const unsigned char *p, size_t len, const char *alphabet,
 		       bool pad)
 {
-	char text[256];
+	char text[512];
 	size_t n = 0;
-	for (size_t i = 0; i < len; i += 3, n += 4) {
-		size_t have = len - i < 3 ? len - i : 3;
-		uint32_t v = (uint32_t)p[i] << 16;
-		v |= have > 1 ? (uint32_t)p[i + 1] << 8 : 0;
-		v |= have > 2 ? p[i + 2] : 0;
-		if (n == sizeof text) {
+	while (len > 0) {
+		size_t have = len < 3 ? len : 3;
+		uint32_t v = (uint32_t)p[0] << 16;
+		v |= have > 1 ? (uint32_t)p[1] << 8 : 0;
+		v |= have > 2 ? p[2] : 0;
+		text[n] = alphabet[v >> 18];
+		text[n + 1] = alphabet[v >> 12 & 63];
+		text[n + 2] = have > 1 ? alphabet[v >> 6 & 63] : '=';
+		text[n + 3] = have > 2 ? alphabet[v & 63] : '=';
+		n += pad ? 4 : have + 1;
+		if (n + 4 > sizeof text) {
 			buf_add(out, text, n);
 			n = 0;
 		}
-		for (unsigned k = 0; k < 4; k++)
-			text[n + k] = k <= have ? alphabet[v >> (18 - 6 * k) & 63] : '=';
+		p += have;
+		len -= have;
 	}
-	buf_add(out, text, n - (pad || len % 3 == 0 ? 0 : 3 - len % 3));
+	buf_add(out, text, n);
 }
 
 void text_base64(struct buf *out, const void *bytes, size_t len)
@@ -318,14 +337,14 @@ static void json_escape(struct buf *out, unsigned char c)
 /* How many bytes from here on are ASCII that JSON writes as it is, eight at a time. */
 static size_t plain_span(const unsigned char *p, size_t len)
 {
-	const uint64_t ones = UINT64_MAX / 255, high = ones * 0x80;
 	size_t i = 0;
 	for (uint64_t v, quote, slash; i + sizeof v <= len; i += sizeof v) {
 		memcpy(&v, p + i, sizeof v);
-		quote = v ^ ones * '"';
-		slash = v ^ ones * '\\';
-		uint64_t not_plain = v | (v - ones * 0x20) | (quote - ones) | (slash - ones);
-		if (not_plain & high)
+		quote = v ^ BYTES_OF('"');
+		slash = v ^ BYTES_OF('\\');
+		uint64_t not_plain = v | (v - BYTES_OF(0x20)) | (quote - BYTES_OF(1)) |
+				     (slash - BYTES_OF(1));
+		if (not_plain & BYTES_OF(0x80))
 			break;
 	}
 	while (i < len && p[i] >= 0x20 && p[i] < 0x80 && p[i] != '"' && p[i] != '\\')

@@ -1,11 +1,13 @@
 #include "base/env.h"
 #include "base/json.h"
+#include "base/json_memory.h"
 #include "base/limits.h"
 
 #include <archive.h>
 #include <archive_entry.h>
 #include <criterion/criterion.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -420,4 +422,56 @@ Test(base_json, typed_members_name_the_key_and_what_was_found)
 	cr_expect_eq(json_only_keys(v, few, "doc", &e), ERR_INPUT);
 	cr_expect_str_eq(e.text, "doc: unknown member \"n\"");
 	json_decref(v);
+}
+
+/* ---- memory of values ---- */
+
+Test(json_memory, what_is_freed_is_what_is_made_next)
+{
+#ifdef __SANITIZE_ADDRESS__
+	cr_skip_test("blocks are not kept: the sanitizer is to see them freed");
+#endif
+	json_memory_use();
+	json_t *first = json_integer(1);
+	json_decref(first);
+	json_t *second = json_integer(2);
+	cr_expect_eq(first, second);
+	json_decref(second);
+}
+
+/* Blocks that one thread made, freed by another that ends; and then by this one. */
+static void *free_values(void *arg)
+{
+	json_decref(arg);
+	return NULL;
+}
+
+Test(json_memory, values_may_be_freed_by_a_thread_that_ends)
+{
+	json_memory_use();
+	for (int i = 0; i < 20; i++) {
+		json_t *list = json_array();
+		for (int k = 0; k < 3000; k++) /* more than a thread keeps */
+			cr_assert_eq(json_array_append_new(list, json_sprintf("%0*d", k % 300, k)), 0);
+		pthread_t thread;
+		cr_assert_eq(pthread_create(&thread, NULL, free_values, i % 2 ? json_incref(list) : list), 0);
+		pthread_join(thread, NULL);
+		if (i % 2)
+			json_decref(list);
+	}
+}
+
+Test(json_memory, a_text_is_a_value_only_if_it_is_utf8)
+{
+	static const char *const text[] = { "", "12345678", "12345678\xc3\xa4\xf0\x9f\x98\x80",
+	                                    "1234567\xe2\x82\xac" };
+	static const char *const bad[] = { "\xff", "12345678\x80", "1234567\xe2\x82", "12345678\xed\xa0\x80" };
+	for (size_t i = 0; i < sizeof text / sizeof *text; i++) {
+		json_t *v = json_from_text(text[i], strlen(text[i]));
+		cr_assert_not_null(v, "%zu", i);
+		cr_expect_str_eq(json_string_value(v), text[i]);
+		json_decref(v);
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		cr_expect_null(json_from_text(bad[i], strlen(bad[i])), "%zu", i);
 }
