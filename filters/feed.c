@@ -55,11 +55,12 @@ static int group_feeds(struct filter_stream *f, const struct group *g)
 
 int filter_feeds_open(struct filter_stream *f)
 {
-	for (int s = 0; s < SOURCES; s++) {
-		f->feed[s] = calloc(2 * f->set->groups + 1, sizeof *f->feed[s]);
-		if (!f->feed[s])
-			return ERR_NOMEM;
-	}
+	size_t each = 2 * f->set->groups;
+	f->all_feeds = calloc(SOURCES * each + 1, sizeof *f->all_feeds);
+	if (!f->all_feeds)
+		return ERR_NOMEM;
+	for (int s = 0; s < SOURCES; s++)
+		f->feed[s] = f->all_feeds + (size_t)s * each;
 	for (size_t i = 0; i < f->set->groups; i++)
 		TRY(group_feeds(f, &f->set->group[i]));
 	f->hidden.lead = NOWHERE;
@@ -69,12 +70,12 @@ int filter_feeds_open(struct filter_stream *f)
 void filter_feeds_close(struct filter_stream *f)
 {
 	for (int s = 0; s < SOURCES; s++) {
-		for (size_t i = 0; f->feed[s] && i < f->feeds[s]; i++) {
+		for (size_t i = 0; i < f->feeds[s]; i++) {
 			free(f->feed[s][i].start);
 			free(f->feed[s][i].made);
 		}
-		free(f->feed[s]);
 	}
+	free(f->all_feeds);
 }
 
 static uint32_t slot(const struct feed *feed, uint32_t back)

@@ -201,6 +201,7 @@ struct filter_stream {
 
 	struct window window[WINDOWS];
 	uint32_t awake; /* set of the windows that are used and have a text: bit k is window k */
+	struct feed *all_feeds; /* of all sources */
 	struct feed *feed[SOURCES];
 	size_t feeds[SOURCES];
 	bool feeds_parted; /* SOURCE_DECODED has a state of its own */
