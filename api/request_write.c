@@ -19,8 +19,22 @@ static int write_arguments(json_t *call, struct err *e)
 	return rc;
 }
 
+static bool has_calls(const json_t *messages)
+{
+	const json_t *message;
+	size_t i;
+	json_array_foreach((json_t *)messages, i, message)
+		if (json_object_get(message, "tool_calls"))
+			return true;
+	return false;
+}
+
 static int add_messages(struct obj *o, const json_t *messages, struct err *e)
 {
+	if (!has_calls(messages)) {
+		obj_share(o, "messages", messages);
+		return 0;
+	}
 	json_t *copy = json_deep_copy(messages), *message, *call;
 	size_t i, k;
 	int rc = json_ok(copy, e);

@@ -42,7 +42,10 @@ static json_t *ids_digest(const uint32_t *id, size_t count)
 static json_t *digest_or_null(const struct digest *d) { return d ? json_digest(d) : json_null(); }
 
 /* "" is absent too. */
-static json_t *text_or_null(const char *s) { return s && *s ? json_string(s) : json_null(); }
+static json_t *text_or_null(const char *s)
+{
+	return s && *s ? json_from_text(s, strlen(s)) : json_null();
+}
 
 json_t *serve_decision_adapter(const struct digest *root, const char *signer)
 {
@@ -177,7 +180,7 @@ static json_t *output_count(const struct decision *d, unsigned i)
 
 static json_t *finish_reason(const struct decision *d, unsigned i)
 {
-	return json_string(d->choice[i].finish_reason);
+	return text_or_null(d->choice[i].finish_reason);
 }
 
 static json_t *logits_digest(const struct decision *d, unsigned i)
@@ -243,11 +246,11 @@ static void add_model(const struct decision *d, struct decision_fields *f)
 	add(f, "tokenizer", digest_or_null(m->tokenizer));
 	add(f, "template", digest_or_null(m->chat_template));
 	add(f, "template_kwargs", template_kwargs(d));
-	add(f, "engine_build", json_string(d->build));
+	add(f, "engine_build", text_or_null(d->build));
 	add(f, "kernel_set", text_or_null(m->kernels));
 	add(f, "kernel_regimes", m->regime ? json_pack("[s]", m->regime) : json_null());
 	add(f, "policy_bundle", digest_or_null(d->bundle));
-	add(f, "policy_mode", json_string(d->mode));
+	add(f, "policy_mode", text_or_null(d->mode));
 	add(f, "sampling", sampling(d));
 	add(f, "constraint", constraint(&d->answer));
 }
@@ -277,7 +280,7 @@ static void add_answer(const struct decision *d, struct decision_fields *f)
 	add(f, "interventions", json_incref(d->interventions));
 	add(f, "routing_digest", json_null());
 	add(f, "logits_digest", each_choice(d, logits_digest));
-	add(f, "backend", json_string(d->backend));
+	add(f, "backend", text_or_null(d->backend));
 	add(f, "parameters_without_effect", serve_decision_unused(d));
 	struct obj timing = { 0 };
 	obj_int(&timing, "admitted_us", d->created_us);

@@ -28,7 +28,7 @@ static struct digest emitted_digest(const struct serve_completion *ch)
 
 static json_t *text_json(const struct buf *b)
 {
-	return json_stringn(b->bytes ? b->bytes : "", b->len);
+	return json_from_text(b->bytes ? b->bytes : "", b->len);
 }
 
 /* The text alone, or {content, reasoning, tool_calls} where there was more. */
@@ -133,7 +133,7 @@ static int keep_request(const struct serve_chat *c, struct decision *d, struct e
 	if (rc == 0 && text.len > LIMIT_RETAINED_BYTES)
 		d->not_kept = "it is longer than 4 MiB";
 	else if (rc == 0)
-		rc = json_ok(d->request = json_stringn(text.bytes, text.len), e);
+		rc = json_ok(d->request = json_from_text(text.bytes, text.len), e);
 	buf_free(&text);
 	return rc;
 }
