@@ -3,6 +3,7 @@
 #include "server/routes.h"
 #include "base/limits.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -45,18 +46,35 @@ static const char *phrase_of(int status)
 	return "";
 }
 
-/* Date: Sun, 06 Nov 1994 08:49:37 GMT */
+/* Date: Sun, 06 Nov 1994 08:49:37 GMT. Written once a second: a thread's answers are often of the
+ * same. */
 static void add_date(struct buf *out, const struct server *s)
 {
 	static const char days[] = "SunMonTueWedThuFriSat",
 			  months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	static _Thread_local char text[48];
+	static _Thread_local time_t of = -1;
 	time_t seconds = (time_t)(env_now_us(&s->env) / 1000000);
 	struct tm t;
-	if (!gmtime_r(&seconds, &t))
-		return;
-	buf_printf(out, "Date: %.3s, %02d %.3s %d %02d:%02d:%02d GMT\r\n", days + 3 * t.tm_wday,
-		   t.tm_mday, months + 3 * t.tm_mon, t.tm_year + 1900, t.tm_hour, t.tm_min,
-		   t.tm_sec);
+	if (seconds != of) {
+		if (!gmtime_r(&seconds, &t))
+			return;
+		snprintf(text, sizeof text, "Date: %.3s, %02d %.3s %d %02d:%02d:%02d GMT\r\n",
+			 days + 3 * t.tm_wday, t.tm_mday, months + 3 * t.tm_mon, t.tm_year + 1900,
+			 t.tm_hour, t.tm_min, t.tm_sec);
+		of = seconds;
+	}
+	buf_add_text(out, text);
+}
+
+static void add_number(struct buf *out, size_t v)
+{
+	char digits[24];
+	size_t at = sizeof digits;
+	do
+		digits[--at] = (char)('0' + v % 10);
+	while (v /= 10);
+	buf_add(out, digits + at, sizeof digits - at);
 }
 
 static void add_field(struct buf *out, const char *name, const char *value)
@@ -71,7 +89,11 @@ static void add_field(struct buf *out, const char *name, const char *value)
 static void add_head(struct buf *out, const struct server *s, const struct response *r,
 		     const char *connection)
 {
-	buf_printf(out, "HTTP/1.1 %d %s\r\n", r->status, phrase_of(r->status));
+	buf_add_text(out, "HTTP/1.1 ");
+	add_number(out, (size_t)r->status);
+	buf_add_byte(out, ' ');
+	buf_add_text(out, phrase_of(r->status));
+	buf_add_text(out, "\r\n");
 	add_date(out, s);
 	if (connection)
 		add_field(out, "Connection", connection);
@@ -134,8 +156,11 @@ int server_respond_whole(struct exchange *x, const struct response *r, const str
 	if (body->failed)
 		return ERR_NOMEM;
 	start(x, r);
-	if (r->status != 204)
-		buf_printf(&x->out, "Content-Length: %zu\r\n", body->len);
+	if (r->status != 204) {
+		buf_add_text(&x->out, "Content-Length: ");
+		add_number(&x->out, body->len);
+		buf_add_text(&x->out, "\r\n");
+	}
 	buf_add_text(&x->out, "\r\n");
 	if (small && !silent)
 		buf_add(&x->out, body->bytes, body->len);
