@@ -4,16 +4,23 @@
  * transaction, writes their tiles, signs them, commits all of it at once (the commit point; the one
  * time that it waits for the disk), publishes the checkpoint and wakes the others. What queues
  * meanwhile is the next batch, so a batch waits for nothing but the one before it. Each thread is
- * woken when its record is done, or to lead, not whenever a batch is. A record that
- * the hook refuses is undone alone, by its savepoint. Now and then the thread that led makes the
- * files durable, while another leads. After a failed write or fsync nothing more is taken until the
- * log was opened again: audit/fault.c. */
+ * woken when its record is done, or to lead, not whenever a batch is, and not under the lock. A
+ * record that the hook refuses is undone alone, by its savepoint. Now and then the thread that led
+ * makes the files durable, while another leads. Of a log with a journal sealed records go another
+ * way: audit/ahead.c. After a failed write or fsync nothing more is taken until the log was opened
+ * again: audit/fault.c. */
 #include "audit/log_in.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- one record, inside the transaction ---- */
+
+int audit_log_number_taken(const struct pending *p, struct err *e)
+{
+	return err_set(e, ERR_CONFLICT, "record %llu of worker %s is in the log already",
+		       (unsigned long long)p->record.from->n, p->worker->id);
+}
 
 int audit_log_entry_insert(struct store_tx *tx, const struct entry_row *row, struct err *e)
 {
@@ -55,9 +62,8 @@ static int run_hook(struct audit_log *log, struct store_tx *tx, uint64_t index,
 	return rc < 0 ? rc : 0;
 }
 
-/* What the record is at that place of the log: its ciphertext, its entry. Changes nothing. */
-static int make_entry(struct audit_log *log, struct pending *p, uint64_t index, struct buf *sealed,
-		      struct err *e)
+int audit_log_make_entry(struct audit_log *log, struct pending *p, uint64_t index,
+			 struct buf *sealed, struct err *e)
 {
 	struct digest cipher;
 	int64_t now = env_now_us(log->env);
@@ -95,7 +101,7 @@ static int insert_parts(struct audit_log *log, struct store_tx *tx, struct pendi
 
 	if (p->erase)
 		TRY(audit_vault_erase_rows(tx, p, e));
-	TRY_OUT(make_entry(log, p, index, &sealed, e));
+	TRY_OUT(audit_log_make_entry(log, p, index, &sealed, e));
 	TRY_OUT(insert_entry(tx, p, e));
 	if (p->record.committed)
 		TRY_OUT(audit_vault_put(tx, index, p->key->id, &sealed, e));
@@ -115,7 +121,7 @@ static int insert_plain(struct audit_log *log, struct store_tx *tx, struct pendi
 	struct buf sealed = { 0 };
 	int rc = 0;
 
-	p->rc = make_entry(log, p, index, &sealed, &p->err);
+	p->rc = audit_log_make_entry(log, p, index, &sealed, &p->err);
 	if (p->rc < 0)
 		goto out;
 	rc = insert_entry(tx, p, e);
@@ -163,12 +169,8 @@ static int note_worker(struct audit_log *log, struct store_tx *tx, struct log_wo
 {
 	bool there;
 
-	pthread_mutex_lock(&log->lock);
-	uint64_t next = w->next_n, reserved = w->reserved;
-	pthread_mutex_unlock(&log->lock);
-	w->reserving = reserved < next + LOG_BLOCK / 2 ? next + LOG_BLOCK : reserved;
-	TRY(audit_workers_note(tx, w->id, audit_numbers_whole(&w->numbers), w->reserving, &there,
-			       e));
+	TRY(audit_workers_note(tx, w->id, audit_numbers_whole(&w->numbers),
+			       audit_worker_reserving(log, w), &there, e));
 	w->reserving = there ? w->reserving : 0;
 	return 0;
 }
@@ -244,7 +246,7 @@ static int fill_transaction(struct audit_log *log, struct store_tx *tx,
 	return audit_guard_cover(log, tx, size, &x->root, e);
 }
 
-static void note_numbers(struct audit_log *log, struct pending *const *batch, size_t count)
+void audit_log_note_numbers(struct audit_log *log, struct pending *const *batch, size_t count)
 {
 	pthread_mutex_lock(&log->lock);
 	for (size_t i = 0; i < count; i++) {
@@ -256,7 +258,7 @@ static void note_numbers(struct audit_log *log, struct pending *const *batch, si
 	pthread_mutex_unlock(&log->lock);
 }
 
-static bool is_whole(struct pending *const *batch, size_t count)
+bool audit_log_is_whole(struct pending *const *batch, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		if (batch[i]->rc < 0)
@@ -277,13 +279,13 @@ static int commit_batch(struct audit_log *log, struct pending *const *batch, siz
 	if (rc == 0)
 		rc = store_commit(tx, e);
 	store_end(tx);
-	log->fresh_doubt |= log->sealing && (rc < 0 || !is_whole(batch, count));
+	log->fresh_doubt |= log->sealing && (rc < 0 || !audit_log_is_whole(batch, count));
 	if (rc < 0) {
 		log->last_time_us = time_us;
 		return rc;
 	}
 	log->merkle = x->merkle;
-	note_numbers(log, batch, count);
+	audit_log_note_numbers(log, batch, count);
 	env_step(log->env, "audit.committed");
 	return 0;
 }
@@ -297,29 +299,40 @@ static bool is_fatal(const struct audit_log *log, const struct extension *x, int
 }
 
 /* Of records whose client waits for it. Where it cannot be made now it is made from the files. */
-static void prove(struct audit_log *log, struct pending *const *batch, size_t count)
+void audit_log_prove(struct audit_log *log, const struct edge *edge, struct pending *const *batch,
+		     size_t count)
 {
 	struct edge_nodes nodes;
-	struct tree_reader reader = audit_edge_nodes_reader(&nodes, log->edge, log->dir);
+	struct tree_reader reader = audit_edge_nodes_reader(&nodes, edge, log->dir);
 	struct err ignored;
 
 	for (size_t i = 0; i < count; i++) {
 		struct pending *p = batch[i];
 		struct buf *proof = p->proven ? &p->proven->proof : NULL;
 		if (p->rc == 0 && proof &&
-		    audit_proof_make(&reader, p->receipt.index, log->edge->size, &log->checkpoint,
-				     NULL, proof, &ignored) < 0)
+		    audit_proof_make(&reader, p->receipt.index, edge->size, &log->checkpoint, NULL,
+				     proof, &ignored) < 0)
 			buf_free(proof);
 	}
 	audit_edge_nodes_close(&nodes);
 }
 
+/* What the journal holds comes first. Before an erasure it goes, with what is to be erased. */
+static int end_journal(struct audit_log *log, bool erase, struct err *e)
+{
+	TRY(audit_behind_drain(log, e));
+	return erase && log->journal.fd >= 0 ? audit_journal_remove(&log->journal, e) : 0;
+}
+
 static int make_durable(struct audit_log *log, struct pending *const *batch, size_t count,
 			bool *fatal, struct err *e)
 {
-	struct extension x = { .old = log->edge->size, .merkle = log->merkle };
-	int destroyed = 0, rc = commit_batch(log, batch, count, &x, e);
+	struct extension x = { .old = log->merkle.count, .merkle = log->merkle };
+	int destroyed = 0, rc = end_journal(log, batch[0]->erase, e);
 
+	*fatal = rc == ERR_IO;
+	TRY(rc);
+	rc = commit_batch(log, batch, count, &x, e);
 	audit_vault_keys_drop(log, batch, count);
 	*fatal = is_fatal(log, &x, rc);
 	if (rc < 0)
@@ -332,7 +345,7 @@ static int make_durable(struct audit_log *log, struct pending *const *batch, siz
 	if (rc == 0 && destroyed < 0)
 		batch[0]->rc = destroyed;
 	if (rc == 0)
-		prove(log, batch, count);
+		audit_log_prove(log, log->edge, batch, count);
 out:
 	buf_free(&x.note);
 	return rc;
@@ -340,13 +353,26 @@ out:
 
 /* ---- the queue ---- */
 
-/* An erasure is a batch of its own, with the record of who asked: it destroys keys that a neighbour
- * would be sealed with. */
+/* Whether a record may stand behind those of the batch. An erasure is a batch of its own, with the
+ * record of who asked: it destroys keys that a neighbour would be sealed with. A batch goes through
+ * the journal, or none of it does. */
+static bool goes_with(const struct audit_log *log, struct pending *p, struct pending *const *batch,
+		      size_t count, size_t *bytes)
+{
+	p->ahead = audit_ahead_takes(log, p);
+	*bytes += p->ahead ? p->record.plain.len : 0;
+	if (count == 0)
+		return true;
+	return !p->erase && p->ahead == batch[0]->ahead &&
+	       count < (p->ahead ? JOURNAL_BATCH_MAX : LOG_BATCH_MAX) &&
+	       *bytes <= JOURNAL_FRAME_BYTES;
+}
+
 static size_t take(struct audit_log *log, struct pending *batch[LOG_BATCH_MAX])
 {
-	size_t count = 0;
+	size_t count = 0, bytes = 0;
 
-	while (log->first && count < LOG_BATCH_MAX && !(count && log->first->erase)) {
+	while (log->first && goes_with(log, log->first, batch, count, &bytes)) {
 		struct pending *p = log->first;
 		log->first = p->next;
 		batch[count++] = p;
@@ -361,32 +387,37 @@ static size_t take(struct audit_log *log, struct pending *batch[LOG_BATCH_MAX])
 	return count;
 }
 
+/* Each is gone as soon as it is woken. */
 static void finish(struct pending *const *batch, size_t count, int rc, const struct err *err)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (rc < 0 && batch[i]->rc == 0) {
-			batch[i]->rc = rc;
-			batch[i]->err = *err;
+		struct pending *p = batch[i];
+		if (rc < 0 && p->rc == 0) {
+			p->rc = rc;
+			p->err = *err;
 		}
-		batch[i]->done = true;
-		pthread_cond_signal(&batch[i]->woken);
+		bool waits = p->waits;
+		atomic_store(&p->done, true);
+		if (waits)
+			sem_post(&p->woken);
 	}
 }
 
 void audit_log_wake(struct audit_log *log)
 {
 	pthread_cond_broadcast(&log->moved);
-	if (log->first)
-		pthread_cond_signal(&log->first->woken);
+	if (!log->first)
+		return;
+	log->first->turns++;
+	sem_post(&log->first->woken);
 }
 
-/* Files are synced when enough of them wait for it, by one thread. Called and left with `lock`
- * held. */
-static void settle_behind(struct audit_log *log)
+/* By one thread at a time. */
+void audit_log_settle_behind(struct audit_log *log)
 {
 	struct err why = { 0 };
 
-	if (log->failed || log->settling || log->size < log->guard.synced + LOG_SETTLE_EVERY)
+	if (log->failed || log->settling || log->laid < log->guard.synced + LOG_SETTLE_EVERY)
 		return;
 	log->settling = true;
 	pthread_mutex_unlock(&log->lock);
@@ -404,6 +435,7 @@ static void lead(struct audit_log *log)
 	struct err err = { 0 };
 	bool fatal = false;
 	size_t count = take(log, batch);
+	bool ahead = count && batch[0]->ahead;
 	int rc;
 
 	if (log->failed) {
@@ -412,7 +444,8 @@ static void lead(struct audit_log *log)
 		log->leading = true;
 		log->in_hand = count;
 		pthread_mutex_unlock(&log->lock);
-		rc = make_durable(log, batch, count, &fatal, &err);
+		rc = ahead ? audit_ahead_make_durable(log, batch, count, &fatal, &err)
+			   : make_durable(log, batch, count, &fatal, &err);
 		pthread_mutex_lock(&log->lock);
 		log->leading = false;
 		log->in_hand = 0;
@@ -420,9 +453,13 @@ static void lead(struct audit_log *log)
 	}
 	if (fatal)
 		audit_log_fail(log, rc < 0 ? &err : &batch[0]->err);
-	finish(batch, count, rc, &err);
 	audit_log_wake(log);
-	settle_behind(log);
+	/* Unlocked, or each that is woken would wait for the lock, if it needs it, behind all. */
+	pthread_mutex_unlock(&log->lock);
+	finish(batch, count, rc, &err);
+	pthread_mutex_lock(&log->lock);
+	if (!ahead)
+		audit_log_settle_behind(log);
 }
 
 int audit_log_ready(struct audit_log *log, struct err *e)
@@ -452,22 +489,50 @@ static int enqueue(struct audit_log *log, struct pending *p, struct err *e)
 	return 0;
 }
 
+/* Until it is done, or its turn to lead. The last post is that it is done: whoever posts it touches
+ * it no more, and not before it is taken may it go. */
+static bool wait_turn(struct pending *p, unsigned *posts)
+{
+	do {
+		while (sem_wait(&p->woken) != 0)
+			;
+		++*posts;
+		if (!atomic_load(&p->done))
+			return false;
+	} while (*posts <= p->turns);
+	return true;
+}
+
+/* Called with `lock` held, and left without it. */
+static void wait_or_lead(struct audit_log *log, struct pending *p)
+{
+	unsigned posts = 0;
+
+	for (;;) {
+		if (!log->leading && !atomic_load(&p->done)) {
+			lead(log);
+			continue;
+		}
+		pthread_mutex_unlock(&log->lock);
+		if (wait_turn(p, &posts))
+			return;
+		pthread_mutex_lock(&log->lock);
+	}
+}
+
 static int append_and_wait(struct audit_log *log, struct pending *p, struct err *e)
 {
 	int64_t begun_us = env_steady_us(log->env);
-	int rc;
 
-	pthread_cond_init(&p->woken, NULL);
+	sem_init(&p->woken, 0, 0);
+	p->waits = true;
 	pthread_mutex_lock(&log->lock);
-	rc = enqueue(log, p, e);
-	while (rc == 0 && !p->done) {
-		if (log->leading)
-			pthread_cond_wait(&p->woken, &log->lock);
-		else
-			lead(log);
-	}
-	pthread_mutex_unlock(&log->lock);
-	pthread_cond_destroy(&p->woken);
+	int rc = enqueue(log, p, e);
+	if (rc == 0)
+		wait_or_lead(log, p);
+	else
+		pthread_mutex_unlock(&log->lock);
+	sem_destroy(&p->woken);
 	if (rc == 0 && p->rc < 0)
 		rc = err_set(e, p->rc, "%s", p->err.text);
 	if (rc == 0)

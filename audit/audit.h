@@ -83,9 +83,9 @@ struct audit_options {
 	const char *origin;     /* the log's name: vkey name, first checkpoint line */
 	struct audit_hook hook; /* may be {0} */
 	const struct env *env;  /* borrowed */
-	struct audit_claim
-		*claim; /* the right to write (audit/door.h), borrowed; NULL: taken here */
-	bool read_only; /* no lock, no recovery, no append */
+	struct audit_claim *claim; /* to write (audit/door.h), borrowed; NULL: taken here */
+	bool read_only; /* no lock, no append; what a killed process left in its journal is taken in */
+	bool journal, mend; /* sealed records go to HOME/journal first; private to audit/ */
 	/* Write log/ again from state.db where its checkpoint is missing, damaged or older than
 	 * what was published, which is refused otherwise. ERR_CONFLICT: it is none of these. */
 	bool rewrite;

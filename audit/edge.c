@@ -47,6 +47,13 @@ static int write_tile(struct edge *edge, const char *dir, const struct env *env,
 	return 0;
 }
 
+/* What is done as a tile is full: it is the one before the next. */
+static void turn(struct edge *edge, int level)
+{
+	edge->before[level] = edge->tile[level];
+	edge->knows_before[level] = true;
+}
+
 int audit_edge_add(struct edge *edge, const char *dir, const struct env *env, const void *entry,
 		   size_t len, struct err *e)
 {
@@ -68,12 +75,25 @@ int audit_edge_add(struct edge *edge, const char *dir, const struct env *env, co
 			break;
 		struct tile t = { level, n / TILE_FULL, TILE_FULL };
 		TRY(write_tile(edge, dir, env, &t, e));
-		edge->before[level] = edge->tile[level];
-		edge->knows_before[level] = true;
+		turn(edge, level);
 		up = edge->tile[level].hash[place_of(8, 0)];
 		n /= TILE_FULL;
 	}
 	return 0;
+}
+
+void audit_edge_add_leaf(struct edge *edge, const struct digest *leaf)
+{
+	uint64_t n = edge->size++;
+	struct digest up = *leaf;
+
+	for (int level = 0; level < TILE_LEVELS; level++, n /= TILE_FULL) {
+		audit_edge_put(&edge->tile[level], n % TILE_FULL, &up);
+		if (n % TILE_FULL != TILE_FULL - 1)
+			break;
+		turn(edge, level);
+		up = edge->tile[level].hash[place_of(8, 0)];
+	}
 }
 
 int audit_edge_flush(struct edge *edge, const char *dir, const struct env *env, struct err *e)
@@ -142,6 +162,8 @@ static int node(void *ctx, int height, uint64_t index, struct digest *out, struc
 	const struct digest *known = node_in_memory(n->edge, height, index);
 	struct tree_reader files = audit_tile_nodes_reader(&n->files);
 
+	if (!known && n->edge->reach && (index + 1) << height > n->edge->reach)
+		return err_set(e, ERR_NOTFOUND, "the tile is not written yet");
 	if (!known)
 		return files.node(files.ctx, height, index, out, e);
 	*out = *known;

@@ -14,6 +14,7 @@ struct edge_tile {
 struct edge {
 	uint64_t size, flushed; /* now, and when partial tiles were last written */
 	uint64_t settled;       /* files of a tree of this size were durable once */
+	uint64_t reach;         /* no file of a larger tree is looked at; 0: all are whole */
 	struct edge_tile tile[TILE_LEVELS];   /* the unfinished one at each level */
 	struct edge_tile before[TILE_LEVELS]; /* the full one before it, if it is known */
 	bool knows_before[TILE_LEVELS];
@@ -25,6 +26,8 @@ void audit_edge_put(struct edge_tile *t, size_t i, const struct digest *hash);
 /* Take the next entry; tiles that it completes are written, from the bundle up. */
 int audit_edge_add(struct edge *edge, const char *dir, const struct env *env, const void *entry,
 		   size_t len, struct err *e) MUST_USE;
+/* The same of an edge in memory alone, which writes no files and has no bundle. */
+void audit_edge_add_leaf(struct edge *edge, const struct digest *leaf);
 /* Write the partial tiles of the present size. */
 int audit_edge_flush(struct edge *edge, const char *dir, const struct env *env,
 		     struct err *e) MUST_USE;

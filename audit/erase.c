@@ -146,7 +146,7 @@ static int erase_some(struct audit_log *log, struct log_worker *w, struct vault_
 {
 	struct audit_record erasure = { .type = "erasure", .n = AUDIT_NEXT, .body = x->body };
 	struct audit_record by = { .type = "operator", .n = AUDIT_NEXT, .field_count = 8 };
-	struct pending told = { .worker = w, .woken = PTHREAD_COND_INITIALIZER };
+	struct pending told = { .worker = w };
 	struct pending p = { .worker = w, .erase = x, .with = &told };
 
 	TRY(operator_record(log, x, actor, reason, &told.record, e));

@@ -34,20 +34,48 @@ int audit_log_refuse(const struct audit_log *log, struct err *e)
 static void forget(struct audit_log *log)
 {
 	audit_edge_close(log->edge);
+	audit_edge_close(log->ahead);
 	log->merkle = (struct merkle){ .count = 0 };
+}
+
+/* What the journal holds is durable, and taken from there: all that was acknowledged. A frame that
+ * failed is none first. */
+static int replay(struct audit_log *log, struct err *e)
+{
+	TRY(audit_journal_cancel(&log->journal, e));
+	audit_journal_close(&log->journal);
+	pthread_mutex_lock(&log->lock);
+	audit_behind_forget(log);
+	pthread_mutex_unlock(&log->lock);
+	return audit_replay(log, e);
+}
+
+/* What was acknowledged before is there, or this is not the disk that it was. */
+static int check_size(struct audit_log *log, uint64_t before, struct err *e)
+{
+	pthread_mutex_lock(&log->lock);
+	uint64_t now = log->size;
+	pthread_mutex_unlock(&log->lock);
+	if (now >= before)
+		return 0;
+	return err_set(e, ERR_VERIFY, "%llu entries were acknowledged, and the disk has %llu",
+		       (unsigned long long)before, (unsigned long long)now);
 }
 
 static int reopen(struct audit_log *log, struct err *e)
 {
 	char path[LIMIT_PATH_BYTES];
+	uint64_t size = log->size;
 
 	TRY(store_reopen(log->store, e));
 	TRY(store_reopen(log->keys, e));
 	TRY(file_join(path, log->dir, TILE_STAGING, e));
 	TRY(file_remove_tree(path, e));
 	TRY(file_make_dirs(path, 0755, e));
+	TRY(replay(log, e));
 	forget(log);
 	TRY(audit_log_bring_up(log, e));
+	TRY(check_size(log, size, e));
 	TRY(audit_workers_itself(log, e));
 	return audit_vault_recover(log, e);
 }
@@ -56,7 +84,7 @@ void audit_log_retry(struct audit_log *log)
 {
 	struct err e = { 0 };
 
-	if (!log->failed || log->broken || log->leading || log->settling ||
+	if (!log->failed || log->broken || log->leading || log->settling || log->behind.busy ||
 	    env_steady_us(log->env) < log->retry_us)
 		return;
 	log->leading = true;

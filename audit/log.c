@@ -111,6 +111,9 @@ static int take_options(struct audit_log *log, const struct audit_options *o, st
 	log->read_only = o->read_only;
 	log->rewrite = o->rewrite;
 	log->clock_ok = o->clock_ok;
+	log->journaled = o->journal;
+	log->mending = o->mend;
+	TRY(audit_journal_open(&log->journal, log->home, log->key, e));
 	return buf_done(&log->vkey, e);
 }
 
@@ -152,8 +155,9 @@ static int open_reading(struct audit_log *log, const struct audit_options *o, st
 	struct checkpoint c;
 
 	TRY(audit_log_schema_check(o, e));
+	TRY(audit_replay_wait(log, o, e));
 	TRY(read_newest(log, &c, e));
-	log->size = c.size;
+	log->size = log->laid = c.size;
 	log->root = c.root;
 	return audit_vault_open(log, o, e);
 }
@@ -179,9 +183,11 @@ static int open_writing(struct audit_log *log, const struct audit_options *o, st
 	TRY(file_join(path, log->dir, TILE_STAGING, e));
 	TRY(file_remove_tree(path, e)); /* left by a crash */
 	TRY(file_make_dirs(path, 0755, e));
-	TRY(audit_log_schema(o, e));
+	if (!log->mending) /* which a command that only reads does */
+		TRY(audit_log_schema(o, e));
 	TRY(audit_vault_open(log, o, e));
 	audit_guard_key(log->key, log->guard_key);
+	TRY(audit_replay(log, e));
 	TRY(audit_log_recover(log, e));
 	log->up = true;
 	return 0;
@@ -191,14 +197,20 @@ static int make_parts(struct audit_log **out, struct err *e)
 {
 	struct audit_log *log = calloc(1, sizeof(*log));
 
-	if (log)
+	if (log) {
 		log->edge = calloc(1, sizeof(*log->edge));
-	if (!log || !log->edge || sodium_init() < 0) {
-		if (log)
+		log->ahead = calloc(1, sizeof(*log->ahead));
+	}
+	if (!log || !log->edge || !log->ahead || sodium_init() < 0) {
+		if (log) {
 			free(log->edge);
+			free(log->ahead);
+		}
 		free(log);
 		return err_set(e, ERR_NOMEM, "out of memory");
 	}
+	log->journal.fd = -1;
+	audit_behind_open(log);
 	pthread_mutex_init(&log->scrubbing, NULL);
 	pthread_mutex_init(&log->lock, NULL);
 	pthread_cond_init(&log->moved, NULL);
@@ -238,16 +250,24 @@ void audit_log_close(struct audit_log *log)
 	if (!log)
 		return;
 	/* Where this fails, the next opening does what it would have done. */
-	if (log->up && !log->failed)
+	if (log->up && audit_behind_drain(log, &ignored) == 0 && !log->failed) {
 		(void)!audit_log_settle_all(log, &ignored);
+		if (log->journal.fd >= 0)
+			(void)!audit_journal_remove(&log->journal, &ignored);
+	}
+	audit_behind_close(log);
+	audit_journal_close(&log->journal);
+	sodium_memzero(log->journal.key, sizeof(log->journal.key));
 	sodium_memzero(log->guard_key, sizeof(log->guard_key));
 	audit_vault_close(log);
 	audit_claim_drop(log->claim);
 	audit_edge_close(log->edge);
 	free(log->edge);
+	free(log->ahead);
 	audit_numbers_free(&log->self.numbers);
 	audit_numbers_free(&log->itself.numbers);
 	buf_free(&log->checkpoint);
+	buf_free(&log->laid_note);
 	buf_free(&log->vkey);
 	pthread_cond_destroy(&log->moved);
 	pthread_mutex_destroy(&log->lock);
@@ -291,7 +311,7 @@ int audit_log_catch_up(struct audit_log *log, struct err *e)
 		struct buf old = log->checkpoint;
 		log->checkpoint = note;
 		note = old;
-		log->size = c.size;
+		log->size = log->laid = c.size;
 		log->root = c.root;
 	}
 	pthread_mutex_unlock(&log->lock);
@@ -366,6 +386,14 @@ static int judge_tile(const struct audit_log *log, uint64_t index, struct err *e
 		       what.text);
 }
 
+int audit_log_have(struct audit_log *log, uint64_t index, struct err *e)
+{
+	pthread_mutex_lock(&log->lock);
+	bool waits = index >= log->laid && index < log->size;
+	pthread_mutex_unlock(&log->lock);
+	return waits ? audit_behind_drain(log, e) : 0;
+}
+
 int audit_log_entry(struct audit_log *log, uint64_t index, struct buf *out, struct err *e)
 {
 	struct store_stmt *st = NULL;
@@ -380,6 +408,10 @@ int audit_log_entry(struct audit_log *log, uint64_t index, struct buf *out, stru
 	if (index >= size)
 		return err_set(e, ERR_NOTFOUND, "the log has no entry %llu",
 			       (unsigned long long)index);
+	TRY(audit_log_have(log, index, e));
+	pthread_mutex_lock(&log->lock);
+	size = log->laid;
+	pthread_mutex_unlock(&log->lock);
 	TRY(store_read(log->store, &tx, e));
 	TRY_OUT(store_prepare(tx, "SELECT entry FROM log_entry WHERE idx = $1", &st, e));
 	store_bind_i64(st, 1, (int64_t)index);
@@ -402,8 +434,8 @@ out:
 	return rc;
 }
 
-int audit_log_find(struct audit_log *log, const char *worker, uint64_t n, uint64_t *index,
-		   struct err *e)
+static int find(struct audit_log *log, const char *worker, uint64_t n, uint64_t *index,
+		struct err *e)
 {
 	struct store_stmt *st = NULL;
 	struct store_tx *tx;
@@ -428,4 +460,20 @@ out:
 	store_finish(st);
 	store_end(tx);
 	return rc;
+}
+
+int audit_log_find(struct audit_log *log, const char *worker, uint64_t n, uint64_t *index,
+		   struct err *e)
+{
+	int rc = find(log, worker, n, index, e);
+
+	if (rc != ERR_NOTFOUND)
+		return rc;
+	pthread_mutex_lock(&log->lock);
+	bool waits = log->laid < log->size;
+	pthread_mutex_unlock(&log->lock);
+	if (!waits)
+		return rc;
+	TRY(audit_behind_drain(log, e));
+	return find(log, worker, n, index, e);
 }

@@ -5,6 +5,7 @@
 #include "audit/audit.h"
 #include "audit/claim.h"
 #include "audit/edge.h"
+#include "audit/journal.h"
 #include "audit/measures.h"
 #include "audit/note.h"
 #include "audit/proven.h"
@@ -12,8 +13,12 @@
 #include "base/limits.h"
 
 #include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
 
 #define LOG_BATCH_MAX 1024
+#define LOG_BEHIND_RECORDS 1024 /* that wait in the journal for the database, or: */
+#define LOG_BEHIND_MS 100
 #define LOG_QUEUE_MAX 4096
 #define LOG_BLOCK 1024                /* numbers that are reserved at once */
 #define LOG_SETTLE_EVERY 1024         /* entries whose files are not yet synced */
@@ -32,6 +37,7 @@ struct vault_erase {
 struct numbers {
 	uint64_t base, words;
 	uint64_t *word;
+	bool unsure; /* there was no memory to note one */
 };
 
 /* Whose records are numbered one after the other: this process, or the log itself. */
@@ -64,14 +70,29 @@ struct pending {
 	struct vault_erase *erase; /* or NULL */
 	struct pending *with;      /* shares its batch and its fate, and is not queued; or NULL */
 	struct vault_key *key;     /* while its batch is committed, or NULL */
+	bool ahead;                /* through the journal: audit/ahead.c */
 	struct buf entry;
-	struct audit_proven *proven; /* out: the entry; the proof, where it could be made; or NULL */
+	struct audit_proven
+		*proven; /* out: the entry; the proof, where it could be made; or NULL */
 	struct audit_receipt receipt;
 	struct err err;
 	int rc;
-	bool done;
-	pthread_cond_t woken; /* when done, or when it is its thread's turn to lead */
+	atomic_bool done;
+	sem_t woken;    /* once when done; before that whenever it is its thread's turn to lead, */
+	unsigned turns; /* that many times, which it knows once it is done */
+	bool waits;     /* a thread does, so that woken is of use */
 	struct pending *next;
+};
+
+/* Frames of the journal that the database does not have: audit/behind.c. Under the log's lock. */
+struct behind {
+	struct frame *first, *last;
+	uint64_t records;
+	int64_t since_us; /* since when they wait */
+	bool busy, urgent, ending;
+	pthread_cond_t wake;
+	pthread_t thread;
+	bool running; /* the leader's */
 };
 
 struct audit_log {
@@ -82,7 +103,7 @@ struct audit_log {
 	const struct signing_identity *key;
 	struct audit_hook hook;
 	const struct env *env;
-	bool read_only, rewrite, clock_ok;
+	bool read_only, rewrite, clock_ok, journaled, mending;
 	struct moment opened;      /* its wall clock not behind the last entry */
 	struct audit_claim *claim; /* taken here, or NULL */
 	struct audit_guest *guest; /* borrowed; who appends for us, or NULL */
@@ -96,23 +117,28 @@ struct audit_log {
 	pthread_cond_t moved;
 	struct pending *first, *last;
 	size_t queued, in_hand; /* waiting; in the batch that is being made durable */
-	bool leading;  /* a thread is making a batch durable */
-	bool settling; /* a thread is making files durable */
-	bool failed;   /* nothing is taken until the log is opened again: audit/fault.c */
-	bool broken;   /* and it will not be in this process */
+	bool leading;           /* a thread is making a batch durable */
+	bool settling;          /* a thread is making files durable */
+	bool failed;            /* nothing is taken until the log is opened again: audit/fault.c */
+	bool broken;            /* and it will not be in this process */
 	struct err failure;
 	int64_t retry_us, retry_after_us; /* when that is tried next; the wait before it */
-	uint64_t size;                    /* the published checkpoint */
+	uint64_t size;                    /* the newest checkpoint: what is acknowledged */
 	struct digest root;
 	struct buf checkpoint;
+	uint64_t laid; /* what database and folder have: behind it only by what the journal has */
+	struct buf laid_note; /* its checkpoint, where that is not the newest */
+	struct behind behind;
 	uint64_t told, taken; /* how often it was outdated; how often of that it was taken again */
 	struct guard guard;
 
 	struct audit_measures measures; /* atomic */
 
 	/* The leader's alone: what the database holds. */
-	struct edge *edge;
+	struct edge *edge;  /* of what is laid; the thread's behind while frames wait */
+	struct edge *ahead; /* of all, in memory alone; NULL without a journal */
 	struct merkle merkle;
+	struct journal journal;
 	struct vault_keys *vault_keys; /* guarded memory */
 	bool sealing;                  /* keys are given to the batch */
 	bool fresh_doubt;              /* a key that was given may not have its row */
@@ -135,6 +161,8 @@ int audit_worker_reserve(struct audit_log *log, struct log_worker *w, uint64_t *
 			 struct err *e) MUST_USE;
 int audit_worker_stop(struct audit_log *log, struct log_worker *w, struct audit_receipt *out,
 		      struct err *e) MUST_USE;
+/* What a batch reserves for its worker when it commits: all below it. The leader's. */
+uint64_t audit_worker_reserving(struct audit_log *log, struct log_worker *w);
 /* Numbers below `reserved` are durably reserved; under the log's lock. */
 void audit_worker_extended(struct log_worker *w, uint64_t reserved);
 /* erase.c: audit_vault_erase for any worker. log.c: one with a new id. */
@@ -144,8 +172,53 @@ void audit_worker_choose(const struct audit_log *log, struct log_worker *w);
 /* log.c: another process has written for us: its checkpoint is taken now or, where that fails, at
  * the next read. What was recorded is recorded. */
 void audit_log_outdated(struct audit_log *log);
+/* See to it that database and folder have that entry, where it is acknowledged. */
+int audit_log_have(struct audit_log *log, uint64_t index, struct err *e) MUST_USE;
 /* Take the published checkpoint where it is outdated; an error leaves the older one. */
 int audit_log_catch_up(struct audit_log *log, struct err *e) MUST_USE;
+
+/* append.c, of any batch: what a record is at that place of the log, its ciphertext appended to
+ * sealed and its entry to its own; the refusal of a number that has a record; which numbers the log
+ * has now; whether no record was refused; proofs for who waits for them, by that edge. */
+int audit_log_make_entry(struct audit_log *log, struct pending *p, uint64_t index,
+			 struct buf *sealed, struct err *e) MUST_USE;
+int audit_log_number_taken(const struct pending *p, struct err *e);
+void audit_log_note_numbers(struct audit_log *log, struct pending *const *batch, size_t count);
+bool audit_log_is_whole(struct pending *const *batch, size_t count);
+void audit_log_prove(struct audit_log *log, const struct edge *edge, struct pending *const *batch,
+		     size_t count);
+/* Sync files when enough of them wait for it. Called and left with `lock` held. */
+void audit_log_settle_behind(struct audit_log *log);
+
+/* ahead.c: whether a record may go through the journal, called with `lock` held; a batch of such.
+ * fatal: nothing more may be taken after this. */
+bool audit_ahead_takes(const struct audit_log *log, const struct pending *p);
+int audit_ahead_make_durable(struct audit_log *log, struct pending *const *batch, size_t count,
+			     bool *fatal, struct err *e) MUST_USE;
+
+/* behind.c. The thread is started when it is needed first. */
+void audit_behind_open(struct audit_log *log);
+int audit_behind_start(struct audit_log *log, struct err *e) MUST_USE;
+void audit_behind_close(struct audit_log *log);
+/* With `lock` held: take a frame that is durable; forget all, for they are read from the file. */
+void audit_behind_add(struct audit_log *log, struct frame *f);
+void audit_behind_forget(struct audit_log *log);
+/* Where the oldest that waits lies in the file, or UINT64_MAX; wait until it is another. */
+uint64_t audit_behind_oldest(struct audit_log *log);
+int audit_behind_wait(struct audit_log *log, uint64_t oldest, struct err *e) MUST_USE;
+/* Wait until database and folder have all that was acknowledged when it was called. */
+int audit_behind_drain(struct audit_log *log, struct err *e) MUST_USE;
+/* Rows of a frame; last: no later one says more of the workers, so what it says of them too. */
+int audit_behind_insert(struct store_tx *tx, const struct frame *f, bool last,
+			struct err *e) MUST_USE;
+/* Rows, workers and head of these frames, in one transaction; clock: and the clock's row. */
+int audit_behind_commit(struct audit_log *log, const struct frame *first, const struct frame *last,
+			bool clock, struct err *e) MUST_USE;
+
+/* replay.c: into the database with what a journal holds, and away with the file; at opening for
+ * writing. At opening for reading: see to it that nothing waits in a journal. */
+int audit_replay(struct audit_log *log, struct err *e) MUST_USE;
+int audit_replay_wait(struct audit_log *log, const struct audit_options *o, struct err *e) MUST_USE;
 
 /* publish.c: write the tiles of the edge, compare what is stored with the root, and sign that. */
 int audit_log_sign_edge(struct audit_log *log, const struct digest *root, struct buf *note,
@@ -157,9 +230,15 @@ int audit_log_publish_signed(struct audit_log *log, const struct digest *root, s
 int audit_log_publish(struct audit_log *log, struct err *e) MUST_USE;
 /* Put the log's checkpoint into the folder. */
 int audit_log_put_checkpoint(struct audit_log *log, const struct buf *note, struct err *e) MUST_USE;
-/* Whether the tree of the edge, flushed, contains that of a smaller checkpoint: else ERR_VERIFY. */
-int audit_log_contains(struct audit_log *log, uint64_t size, const struct digest *root,
-		       struct err *e) MUST_USE;
+/* Whether the tree of an edge, flushed, contains that of a smaller checkpoint: else ERR_VERIFY. */
+int audit_log_contains(struct audit_log *log, const struct edge *edge, uint64_t size,
+		       const struct digest *root, struct err *e) MUST_USE;
+/* Sign a head, and check the signature. */
+int audit_log_sign(struct audit_log *log, uint64_t size, const struct digest *root,
+		   struct buf *note, struct err *e) MUST_USE;
+/* The files of the edge, flushed, as they are stored, have the root. */
+int audit_log_verify_stored(struct audit_log *log, const struct digest *root,
+			    struct err *e) MUST_USE;
 /* Make the published files durable, remove partial tiles that full ones replaced, and note both. */
 int audit_log_settle(struct audit_log *log, struct err *e) MUST_USE;
 /* The same, and in keys.db the newest signed head: at the end. */
@@ -210,7 +289,8 @@ int audit_guard_put(struct store_tx *tx, const uint8_t key[32], const struct gua
 		    uint64_t size, const struct digest *root, struct err *e) MUST_USE;
 int audit_guard_write(struct audit_log *log, struct store_tx *tx, struct err *e) MUST_USE;
 int audit_guard_cover(struct audit_log *log, struct store_tx *tx, uint64_t size,
-		      const struct digest *root, struct err *e) MUST_USE; /* of a head that is known */
+		      const struct digest *root,
+		      struct err *e) MUST_USE; /* of a head that is known */
 /* ERR_NOTFOUND: not there, as in older databases. ERR_VERIFY: not of this log's key. */
 int audit_guard_read(struct audit_log *log, struct store_tx *tx, uint64_t size,
 		     const struct digest *root, struct guard *out, struct err *e) MUST_USE;
@@ -264,6 +344,7 @@ int audit_workers_close_dead(struct audit_log *log, struct err *e) MUST_USE; /* 
 int audit_workers_close(struct audit_log *log, const char *worker, struct err *e) MUST_USE;
 void audit_numbers_add(struct numbers *s, uint64_t n);
 uint64_t audit_numbers_whole(const struct numbers *s); /* all below it are in */
+bool audit_numbers_has(const struct numbers *s, uint64_t n);
 void audit_numbers_free(struct numbers *s);
 
 /* vault.c */

@@ -53,9 +53,11 @@ int audit_log_proof(struct audit_log *log, uint64_t index, const void *extra, si
 	struct err why = { 0 };
 	int rc = audit_log_catch_up(log, &why);
 
+	TRY(audit_log_have(log, index, e));
 	pthread_mutex_lock(&log->lock);
-	nodes.size = log->size;
-	buf_add(&note, log->checkpoint.bytes, log->checkpoint.len);
+	nodes.size = log->laid;
+	const struct buf *newest = log->laid == log->size ? &log->checkpoint : &log->laid_note;
+	buf_add(&note, newest->bytes, newest->len);
 	pthread_mutex_unlock(&log->lock);
 	if (index < nodes.size)
 		rc = buf_done(&note, e);

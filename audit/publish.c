@@ -33,12 +33,12 @@ static int check_stored(struct audit_log *log, uint64_t old, uint64_t size, stru
 	return 0;
 }
 
-static int verify_stored(struct audit_log *log, const struct digest *root, struct err *e)
+int audit_log_verify_stored(struct audit_log *log, const struct digest *root, struct err *e)
 {
 	uint64_t size = log->edge->size;
 	struct digest stored;
 
-	TRY(check_stored(log, log->size, size, e));
+	TRY(check_stored(log, log->laid, size, e));
 	TRY(audit_tile_edge_root(log->dir, size, &stored, e));
 	if (!digest_equal(root, &stored))
 		return err_set(
@@ -48,14 +48,14 @@ static int verify_stored(struct audit_log *log, const struct digest *root, struc
 	return 0;
 }
 
-int audit_log_contains(struct audit_log *log, uint64_t size, const struct digest *root,
-		       struct err *e)
+int audit_log_contains(struct audit_log *log, const struct edge *edge, uint64_t size,
+		       const struct digest *root, struct err *e)
 {
-	struct digest path[TREE_PATH_MAX], now = audit_edge_root(log->edge);
+	struct digest path[TREE_PATH_MAX], now = audit_edge_root(edge);
 	size_t count;
-	uint64_t newer = log->edge->size;
+	uint64_t newer = edge->size;
 	struct edge_nodes nodes;
-	struct tree_reader reader = audit_edge_nodes_reader(&nodes, log->edge, log->dir);
+	struct tree_reader reader = audit_edge_nodes_reader(&nodes, edge, log->dir);
 	int rc;
 
 	if (size == 0)
@@ -69,13 +69,14 @@ int audit_log_contains(struct audit_log *log, uint64_t size, const struct digest
 	return rc;
 }
 
-static int sign(struct audit_log *log, const struct digest *root, struct buf *note, struct err *e)
+int audit_log_sign(struct audit_log *log, uint64_t size, const struct digest *root,
+		   struct buf *note, struct err *e)
 {
 	struct checkpoint again;
 	struct buf text = { 0 };
 	int rc;
 
-	audit_checkpoint_text(log->origin, log->edge->size, root, &text);
+	audit_checkpoint_text(log->origin, size, root, &text);
 	rc = buf_done(&text, e);
 	if (rc == 0)
 		rc = audit_note_sign(log->key, log->origin, text.bytes, text.len, note, e);
@@ -100,9 +101,9 @@ int audit_log_sign_edge(struct audit_log *log, const struct digest *root, struct
 			struct err *e)
 {
 	TRY(audit_edge_flush(log->edge, log->dir, log->env, e));
-	TRY(verify_stored(log, root, e));
-	TRY(audit_log_contains(log, log->size, &log->root, e));
-	TRY(sign(log, root, note, e));
+	TRY(audit_log_verify_stored(log, root, e));
+	TRY(audit_log_contains(log, log->edge, log->size, &log->root, e));
+	TRY(audit_log_sign(log, log->edge->size, root, note, e));
 	env_step(log->env, "audit.signed");
 	return 0;
 }
@@ -117,7 +118,7 @@ int audit_log_publish_signed(struct audit_log *log, const struct digest *root, s
 	pthread_mutex_lock(&log->lock);
 	buf_free(&log->checkpoint);
 	log->checkpoint = *note;
-	log->size = log->edge->size;
+	log->size = log->laid = log->edge->size;
 	log->root = *root;
 	pthread_mutex_unlock(&log->lock);
 	*note = (struct buf){ 0 };
@@ -181,7 +182,7 @@ static int write_guard(struct audit_log *log, struct err *e)
 static int sync_behind(struct audit_log *log, bool *news, struct err *e)
 {
 	pthread_mutex_lock(&log->lock);
-	uint64_t old = log->guard.synced, size = log->size;
+	uint64_t old = log->guard.synced, size = log->laid;
 	pthread_mutex_unlock(&log->lock);
 	if (size == old)
 		return 0;

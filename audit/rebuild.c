@@ -2,7 +2,9 @@
  * and handed to the hook, in one transaction. What the vault held is gone, and listed. What no
  * entry says was erased is lost, and one more entry states it, so that nobody need take an emptied
  * vault for a rebuilt one: it waits in the database, and the next opening for writing publishes it.
- */
+ *
+ * Where a server was killed, its journal has what the folder lacks, with what the vault kept of it:
+ * those frames follow the folder's entries. */
 #include "audit/gone.h"
 #include "audit/log_in.h"
 #include "audit/whole.h"
@@ -17,6 +19,7 @@ struct rebuild {
 	struct store_tx *tx;
 	const char *dir;
 	struct merkle merkle;
+	uint64_t size;   /* what was there, in folder and journal */
 	int64_t time_us; /* of the last entry */
 	struct gone gone;
 	json_t *undisclosable;
@@ -79,6 +82,57 @@ static int rebuild_entries(struct rebuild *r, uint64_t size, struct err *e)
 		TRY(rc);
 	}
 	return 0;
+}
+
+/* ---- what waits in a journal ---- */
+
+static int take_frame(struct rebuild *r, const struct frame *f, const char *vkey, struct err *e)
+{
+	struct frame_cursor c = audit_frame_read(f, &f->bytes);
+	struct frame_record record;
+	struct record_head head;
+	struct checkpoint said;
+	int rc;
+
+	while ((rc = audit_frame_next(&c, &record, e)) == 1) {
+		struct digest leaf = audit_tree_leaf(record.entry, record.entry_len);
+		merkle_add(&r->merkle, &leaf);
+		TRY(audit_record_parse(record.entry, record.entry_len, &head, e));
+		r->time_us = head.time_us > r->time_us ? head.time_us : r->time_us;
+		json_decref(head.entry);
+	}
+	TRY(rc);
+	TRY(audit_checkpoint_open(f->note.bytes, f->note.len, vkey, &said, e));
+	struct digest root = merkle_root(&r->merkle);
+	if (said.size != r->merkle.count || !digest_equal(&root, &said.root))
+		return err_set(e, ERR_VERIFY, "the journal's entries do not have the signed root");
+	return audit_behind_insert(r->tx, f, true, e);
+}
+
+/* note: the newest checkpoint, taken on with each frame. */
+static int rebuild_journal(struct rebuild *r, const char *vkey, struct buf *note, struct err *e)
+{
+	char path[LIMIT_PATH_BYTES];
+	struct frame *first;
+	uint8_t key[32];
+
+	TRY(file_join(path, r->o->home, JOURNAL_NAME, e));
+	audit_journal_key(r->o->key, key);
+	int rc = audit_journal_read(path, key, r->merkle.count, &first, e);
+	explicit_bzero(key, sizeof key);
+	if (rc == ERR_NOTFOUND)
+		return 0;
+	TRY(rc);
+	for (const struct frame *f = first; rc == 0 && f; f = f->next) {
+		rc = take_frame(r, f, vkey, e);
+		if (rc == 0 && !f->next) {
+			buf_clear(note);
+			buf_add(note, f->note.bytes, f->note.len);
+			rc = buf_done(note, e);
+		}
+	}
+	audit_frame_free(first);
+	return rc;
 }
 
 /* ---- what is lost ---- */
@@ -166,8 +220,29 @@ static int put_head(struct rebuild *r, const struct checkpoint *c, const struct 
 	return rc;
 }
 
-static int rebuild_store(struct rebuild *r, const struct checkpoint *c, const struct buf *note,
-			 struct err *e)
+/* keys.db may have seen more than folder and journal hold. */
+static int check_seen(struct rebuild *r, const char *vkey, uint64_t size, struct err *e)
+{
+	struct buf note = { 0 };
+	struct checkpoint seen = { .size = 0 };
+	int rc = r->o->keys ? audit_guard_seen(r->o->keys, &note, e) : ERR_NOTFOUND;
+
+	if (rc == 0)
+		rc = audit_checkpoint_open(note.bytes, note.len, vkey, &seen, e);
+	buf_free(&note);
+	if (rc == ERR_NOTFOUND)
+		return 0;
+	if (rc < 0 || seen.size <= size)
+		return rc;
+	return err_set(
+		e, ERR_VERIFY,
+		"log/ covers %llu entries, keys.db has seen %llu: log/ is an old copy; put back "
+		"the newest, or knowingly give up the rest: move keys.db away",
+		(unsigned long long)size, (unsigned long long)seen.size);
+}
+
+static int rebuild_store(struct rebuild *r, const char *vkey, const struct checkpoint *c,
+			 struct buf *note, struct err *e)
 {
 	struct digest root;
 	struct loss loss;
@@ -175,12 +250,15 @@ static int rebuild_store(struct rebuild *r, const struct checkpoint *c, const st
 
 	TRY(store_write(r->o->store, &r->tx, e));
 	TRY_OUT(rebuild_entries(r, c->size, e));
-	TRY_OUT(audit_workers_guess(r->tx, e));
 	root = merkle_root(&r->merkle);
 	if (!digest_equal(&root, &c->root)) {
 		rc = err_set(e, ERR_VERIFY, "the bundles do not have the signed root");
 		goto out;
 	}
+	TRY_OUT(rebuild_journal(r, vkey, note, e));
+	r->size = r->merkle.count;
+	TRY_OUT(check_seen(r, vkey, r->size, e));
+	TRY_OUT(audit_workers_guess(r->tx, e));
 	TRY_OUT(tell_gone(r, &loss, e));
 	if (loss.records)
 		TRY_OUT(state_loss(r, &loss, e));
@@ -209,35 +287,22 @@ static int check_folder(const char *dir, const char *vkey, struct err *e)
 	return rc;
 }
 
-/* keys.db may have seen more than the folder holds. */
-static int check_seen(struct rebuild *r, const char *vkey, const struct checkpoint *c,
-		      struct err *e)
-{
-	struct buf note = { 0 };
-	struct checkpoint seen = { .size = 0 };
-	int rc = r->o->keys ? audit_guard_seen(r->o->keys, &note, e) : ERR_NOTFOUND;
-
-	if (rc == 0)
-		rc = audit_checkpoint_open(note.bytes, note.len, vkey, &seen, e);
-	buf_free(&note);
-	if (rc == ERR_NOTFOUND)
-		return 0;
-	if (rc < 0 || seen.size <= c->size)
-		return rc;
-	return err_set(
-		e, ERR_VERIFY,
-		"log/ covers %llu entries, keys.db has seen %llu: log/ is an old copy; put back "
-		"the newest, or knowingly give up the rest: move keys.db away",
-		(unsigned long long)c->size, (unsigned long long)seen.size);
-}
-
 static int rebuild_from(struct rebuild *r, const char *vkey, const struct checkpoint *c,
-			const struct buf *note, struct err *e)
+			struct buf *note, struct err *e)
 {
-	TRY(check_seen(r, vkey, c, e));
+	char path[LIMIT_PATH_BYTES];
+	uint8_t key[32];
+	uint64_t reach;
+
+	TRY(file_join(path, r->o->home, JOURNAL_NAME, e));
+	audit_journal_key(r->o->key, key);
+	int rc = audit_journal_reach(path, key, &reach, e);
+	explicit_bzero(key, sizeof key);
+	TRY(rc);
+	TRY(check_seen(r, vkey, reach > c->size ? reach : c->size, e));
 	if (r->o->keys)
 		TRY(audit_vault_doubt_keys(r->o->keys, e));
-	TRY(rebuild_store(r, c, note, e));
+	TRY(rebuild_store(r, vkey, c, note, e));
 	/* Tiles beyond the checkpoint: their entries were lost with the database, and the next
 	 * entries will give other tiles. */
 	return audit_tile_drop_beyond(r->dir, c->size, e);
@@ -262,7 +327,7 @@ static int rebuild_locked(struct rebuild *r, const char *vkey, uint64_t *size, s
 	if (rc == 0)
 		rc = rebuild_from(r, vkey, &c, &note, e);
 	if (rc == 0)
-		*size = c.size;
+		*size = r->size;
 	buf_free(&note);
 	return rc;
 }

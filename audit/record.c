@@ -21,6 +21,7 @@
 #include <string.h>
 
 #define FIELDS_MAX 256
+#define JSON_INTEGER_MAX (1LL << 53) /* beyond it no canonical form */
 
 /* ---- commitments ---- */
 
@@ -29,18 +30,20 @@ static int commit_text(const uint8_t salt[32], const char *name, const void *tex
 		       struct digest *out, struct err *e)
 {
 	size_t name_len = strlen(name);
-	const uint8_t tag = 0x02,
-		      lengths[] = { (uint8_t)(name_len >> 8), (uint8_t)name_len,
-				    (uint8_t)(len >> 24),     (uint8_t)(len >> 16),
-				    (uint8_t)(len >> 8),      (uint8_t)len };
+	uint8_t head[1 + 32 + 2] = { 0x02 };
+	const uint8_t length[] = { (uint8_t)(len >> 24), (uint8_t)(len >> 16), (uint8_t)(len >> 8),
+				   (uint8_t)len };
 
 	if (name_len > UINT16_MAX)
 		return err_set(e, ERR_INPUT, "field name too long");
+	memcpy(head + 1, salt, 32);
+	head[33] = (uint8_t)(name_len >> 8);
+	head[34] = (uint8_t)name_len;
 	const struct digest_part part[] = {
-		{ &tag, 1 },        { salt, 32 }, { lengths, 2 }, { name, name_len },
-		{ lengths + 2, 4 }, { text, len }
+		{ head, sizeof head }, { name, name_len }, { length, sizeof length }, { text, len }
 	};
 	*out = digest_parts(part, sizeof part / sizeof *part);
+	explicit_bzero(head, sizeof head);
 	return 0;
 }
 
@@ -100,6 +103,8 @@ static int add_field(const struct audit_field *f, const uint8_t salt[32], struct
 	return 0;
 }
 
+#define FIELD_BYTES 192 /* what one mostly takes: its name, its salt in hex, a digest or less */
+
 /* {"fields":[...],"retained":...} in canonical JSON. The vault must be able to read it again. */
 static int write_plain(const struct audit_record *from, const uint8_t (*salt)[32],
 		       struct record *out, struct err *e)
@@ -107,6 +112,7 @@ static int write_plain(const struct audit_record *from, const uint8_t (*salt)[32
 	struct merkle m = { .count = 0 };
 	struct buf *plain = &out->plain;
 
+	buf_reserve(plain, (from->field_count + 8) * FIELD_BYTES); /* growing would copy it */
 	buf_add_text(plain, "{\"fields\":[");
 	for (size_t i = 0; i < from->field_count; i++) {
 		if (i)
@@ -175,35 +181,76 @@ static json_t *digest_json(const struct digest *d)
 	return json_string(text);
 }
 
+static int malformed(const char *type, struct err *e)
+{
+	return err_set(e, ERR_INPUT, "record of type %s: not UTF-8, or out of memory", type);
+}
+
+static void add_text_or_null(struct buf *out, const char *name, const char *text)
+{
+	buf_add_text(out, name);
+	if (text)
+		text_json_string(out, text, strlen(text));
+	else
+		buf_add_text(out, "null");
+}
+
+static void add_digest_or_null(struct buf *out, const char *name, const struct digest *d)
+{
+	char text[DIGEST_TEXT_ROOM];
+
+	if (d)
+		digest_text(d, text);
+	add_text_or_null(out, name, d ? text : NULL);
+}
+
+static bool is_utf8(const char *text) { return !text || text_utf8_valid(text, strlen(text)); }
+
+/* Every answer has one, and its members are always the same: written without a document. */
+static int committed_entry(const struct record *r, const char *worker, uint64_t n, int64_t time_us,
+			   const struct digest *cipher, struct buf *out, struct err *e)
+{
+	const struct audit_record *from = r->from;
+
+	if (!is_utf8(from->bundle) || !is_utf8(from->outcome))
+		return malformed(from->type, e);
+	if (n > JSON_INTEGER_MAX || time_us < 0 || time_us > JSON_INTEGER_MAX)
+		return err_set(e, ERR_INPUT, "a number beyond 2^53 has no canonical form");
+	add_text_or_null(out, "{\"bundle\":", from->bundle);
+	add_digest_or_null(out, ",\"cipher\":", cipher);
+	buf_printf(out, ",\"fields\":%zu,\"n\":%llu", from->field_count, (unsigned long long)n);
+	add_text_or_null(out, ",\"outcome\":", from->outcome);
+	add_digest_or_null(out, ",\"root\":", &r->root);
+	buf_printf(out, ",\"time_us\":%lld", (long long)time_us);
+	add_text_or_null(out, ",\"type\":", from->type);
+	add_text_or_null(out, ",\"v\":1,\"worker\":", worker);
+	buf_add_byte(out, '}');
+	return buf_done(out, e);
+}
+
+static int clear_entry(const struct record *r, const char *worker, uint64_t n, int64_t time_us,
+		       struct buf *out, struct err *e)
+{
+	const struct audit_record *from = r->from;
+	json_t *o = json_pack("{s:i,s:s,s:s,s:I,s:I}", "v", 1, "type", from->type, "worker", worker,
+			      "n", (json_int_t)n, "time_us", (json_int_t)time_us);
+	int failed = json_object_set(o, "body", from->body);
+
+	if (from->bundle)
+		failed |= json_object_set_new(o, "bundle", json_string(from->bundle));
+	int rc = failed ? malformed(from->type, e) : json_write_canonical(o, out, e);
+	json_decref(o);
+	return rc;
+}
+
 int audit_record_entry(const struct record *r, const char *worker, uint64_t n, int64_t time_us,
 		       const struct digest *cipher, struct buf *out, struct err *e)
 {
 	const struct audit_record *from = r->from;
 	size_t begin = out->len;
-	json_t *o = json_pack("{s:i,s:s,s:s,s:I,s:I}", "v", 1, "type", from->type, "worker", worker,
-			      "n", (json_int_t)n, "time_us", (json_int_t)time_us);
-	int failed = 0, rc;
+	int rc = r->committed ? committed_entry(r, worker, n, time_us, cipher, out, e)
+			      : clear_entry(r, worker, n, time_us, out, e);
 
-	if (r->committed) {
-		failed |=
-			json_object_set_new(o, "bundle",
-					    from->bundle ? json_string(from->bundle) : json_null());
-		failed |= json_object_set_new(o, "outcome",
-					      from->outcome ? json_string(from->outcome)
-							    : json_null());
-		failed |= json_object_set_new(o, "fields",
-					      json_integer((json_int_t)from->field_count));
-		failed |= json_object_set_new(o, "root", digest_json(&r->root));
-		failed |= json_object_set_new(o, "cipher", digest_json(cipher));
-	} else {
-		failed |= json_object_set(o, "body", from->body);
-		if (from->bundle)
-			failed |= json_object_set_new(o, "bundle", json_string(from->bundle));
-	}
-	rc = failed ? err_set(e, ERR_INPUT, "record of type %s: not UTF-8, or out of memory",
-			      from->type)
-		    : json_write_canonical(o, out, e);
-	json_decref(o);
 	if (rc == 0 && out->len - begin > LIMIT_ENTRY_BYTES)
 		rc = err_set(e, ERR_INPUT, "record of type %s: %zu bytes, an entry holds %u",
 			     from->type, out->len - begin, LIMIT_ENTRY_BYTES);

@@ -347,7 +347,7 @@ static int put_signed(struct audit_log *log, const struct found *f, struct err *
 static void take_signed(struct audit_log *log, struct found *f)
 {
 	pthread_mutex_lock(&log->lock);
-	log->size = f->at[f->newest].size;
+	log->size = log->laid = f->at[f->newest].size;
 	log->root = f->at[f->newest].root;
 	log->guard = (struct guard){ .synced = f->guard.synced, .seen = f->at[IN_KEYS].size };
 	buf_free(&log->checkpoint);
@@ -366,7 +366,7 @@ static int bring_up(struct audit_log *log, struct found *f, struct err *e)
 	take_signed(log, f);
 	TRY(audit_edge_flush(log->edge, log->dir, log->env, e));
 	for (int i = 0; i < SIGNED; i++)
-		TRY(audit_log_contains(log, f->at[i].size, &f->at[i].root, e));
+		TRY(audit_log_contains(log, log->edge, f->at[i].size, &f->at[i].root, e));
 	TRY(audit_tile_mend(log->dir, log->guard.synced, log->edge->size, e));
 	if (log->edge->size > log->size)
 		TRY(audit_log_publish(log, e));
@@ -406,10 +406,12 @@ int audit_log_recover(struct audit_log *log, struct err *e)
 	uint64_t size = 0;
 	int rc = audit_log_head_ask(log->store, &size, &root, e);
 
-	if (rc == ERR_NOTFOUND)
+	if (rc == ERR_NOTFOUND && !log->mending)
 		rc = first_opening(log, e);
 	TRY(rc);
 	TRY(audit_log_bring_up(log, e));
+	if (log->mending)
+		return 0;
 	TRY(audit_clock_open(log, e));
 	TRY(audit_vault_recover(log, e));
 	if (size == 0)

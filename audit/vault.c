@@ -264,7 +264,7 @@ out:
 /* The first of those that are made. */
 static void give_own(struct audit_log *log, struct pending *const *batch, size_t count, size_t own)
 {
-	uint8_t (*made)[32] = log->vault_keys->made;
+	uint8_t(*made)[32] = log->vault_keys->made;
 	size_t given = 0;
 
 	for (size_t i = 0; i < count; i++) {
@@ -291,6 +291,9 @@ int audit_vault_keys_get(struct audit_log *log, struct pending *const *batch, si
 		log->vault_keys = sodium_malloc(sizeof(*log->vault_keys));
 	if (!log->vault_keys)
 		return err_set(e, ERR_NOMEM, "out of guarded memory");
+	/* Whether a key is used is asked of the database. */
+	if (log->fresh_doubt)
+		TRY(audit_behind_drain(log, e));
 	log->sealing = true;
 	for (size_t i = 0; i < count; i++)
 		if (batch[i]->record.committed)

@@ -148,6 +148,15 @@ static int extend_alone(struct audit_log *log, struct log_worker *w, struct err 
 	return rc;
 }
 
+uint64_t audit_worker_reserving(struct audit_log *log, struct log_worker *w)
+{
+	pthread_mutex_lock(&log->lock);
+	uint64_t next = w->next_n, reserved = w->reserved;
+	pthread_mutex_unlock(&log->lock);
+	w->reserving = reserved < next + LOG_BLOCK / 2 ? next + LOG_BLOCK : reserved;
+	return w->reserving;
+}
+
 void audit_worker_extended(struct log_worker *w, uint64_t reserved)
 {
 	w->reserved = reserved > w->reserved ? reserved : w->reserved;
@@ -192,8 +201,10 @@ void audit_numbers_add(struct numbers *s, uint64_t n)
 	if (n < s->base)
 		return;
 	uint64_t at = (n - s->base) / WORD;
-	if (at >= s->words && numbers_grow(s, at * 2 + 4) < 0)
+	if (at >= s->words && numbers_grow(s, at * 2 + 4) < 0) {
+		s->unsure = true;
 		return;
+	}
 	s->word[at] |= (uint64_t)1 << (n - s->base) % WORD;
 	uint64_t full = 0;
 	while (full < s->words && s->word[full] == UINT64_MAX)
@@ -212,7 +223,7 @@ uint64_t audit_numbers_whole(const struct numbers *s)
 	return s->base + (uint64_t)__builtin_ctzll(~s->word[0]);
 }
 
-static bool is_in(const struct numbers *s, uint64_t n)
+bool audit_numbers_has(const struct numbers *s, uint64_t n)
 {
 	uint64_t at = n < s->base ? 0 : (n - s->base) / WORD;
 
@@ -242,11 +253,11 @@ static json_t *list_unrecorded(const struct numbers *s, uint64_t *next, uint64_t
 	n = n > *next ? n : *next;
 	while (n < end && json_array_size(ranges) < LOST_RANGES) {
 		uint64_t first = n;
-		while (n < end && !is_in(s, n))
+		while (n < end && !audit_numbers_has(s, n))
 			n++;
 		if (n > first)
 			add_range(ranges, first, n - 1);
-		while (n < end && is_in(s, n))
+		while (n < end && audit_numbers_has(s, n))
 			n++;
 	}
 	*next = n;
@@ -364,8 +375,8 @@ out:
 	return rc;
 }
 
-static int close_worker(struct audit_log *log, const char *worker, int64_t whole,
-			int64_t reserved, struct err *e)
+static int close_worker(struct audit_log *log, const char *worker, int64_t whole, int64_t reserved,
+			struct err *e)
 {
 	struct lost l = { .worker = worker, .next = whole, .reserved = reserved };
 

@@ -85,7 +85,7 @@ static void on_signal(int number)
 static int serve(const char *home, const char *address, struct err *e)
 {
 	struct env env = env_system();
-	struct flow_options o = { .home = home, .env = &env, .quiet = true };
+	struct flow_options o = { .home = home, .env = &env, .quiet = true, .many = true };
 	struct serve_options of = { .ref = "known", .model_name = "m" };
 	struct server_options where = { .listener = { { .address = address } },
 					.listeners = 1,

@@ -67,7 +67,7 @@ struct cli {
 	unsigned given;          /* options of all commands on the command line, a bit each */
 	struct err config_err;   /* why configuration could not be read */
 	bool json, quiet, no_input, yes, help, clock_ok;
-	bool alone; /* writes itself: flow_options */
+	bool alone, many; /* writes itself; many records at once: flow_options */
 	const char *home, *passphrase_file;
 	const char *origin; /* of `registry init`, or NULL */
 	unsigned wait_s;

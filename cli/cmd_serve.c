@@ -248,7 +248,7 @@ int cmd_serve(struct cli *c)
 	TRY(cli_compute(c, &o));
 	TRY(bounded(c, "context", UINT32_MAX, &o.context_max));
 	TRY(bounded(c, "request-timeout", 86400, &o.timeout_s));
-	c->alone = true;
+	c->alone = c->many = true;
 	handle(SIGHUP, on_reload);
 	TRY(cli_open(c, false, &f));
 	open_door(c, f);

@@ -118,7 +118,8 @@ struct flow_options cli_flow_options(const struct cli *c, bool read_only)
 				      .wait_s = c->wait_s,
 				      .origin = c->origin,
 				      .clock_ok = c->clock_ok,
-				      .alone = c->alone };
+				      .alone = c->alone,
+				      .many = c->many };
 }
 
 int cli_open(struct cli *c, bool read_only, struct flow **out)

@@ -23,6 +23,7 @@ struct flow_options {
 	const char *origin;     /* a new log's name; ERR_CONFLICT where it has another; or NULL */
 	bool clock_ok;          /* take a clock that jumped ahead of the log */
 	bool alone;             /* write ourselves, never through another process's door */
+	bool many;              /* records come many at once: audit_options.journal */
 };
 /* Opens, creating what is missing (a log key and a log on the first use), brings tables of earlier
  * versions up, completes or undoes what a crash left behind; or writes through another process's

@@ -167,6 +167,7 @@ struct audit_options flow_log_options(struct flow *f)
 		.env = f->env,
 		.claim = f->claim,
 		.read_only = f->read_only,
+		.journal = f->many,
 		.clock_ok = f->clock_ok,
 	};
 }
@@ -270,6 +271,7 @@ int flow_home_alloc(struct flow **out, const struct flow_options *o, struct err 
 	f->command = o->command;
 	f->wait_s = o->wait_s;
 	f->clock_ok = o->clock_ok;
+	f->many = o->many;
 	f->alone = o->alone;
 	f->origin_wanted = o->origin;
 	int rc = o->origin ? check_origin(o->origin, e) : 0;

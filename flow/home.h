@@ -24,7 +24,7 @@ struct flow {
 	bool read_only, quiet;
 	const char *command; /* borrowed: the options' */
 	unsigned wait_s;
-	bool alone, clock_ok;
+	bool alone, clock_ok, many;
 	char *passphrase;
 	struct store *store; /* state.db: of the log and the registry; flow has no tables */
 	struct store *keys;  /* keys.db; NULL when read-only and there is none */

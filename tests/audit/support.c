@@ -45,6 +45,7 @@ struct audit_options place_options(const struct place *p)
 				       .vault_before = p->vault_before,
 				       .origin = PLACE_ORIGIN,
 				       .env = &p->env,
+				       .journal = p->journal,
 				       .hook = p->hook };
 }
 

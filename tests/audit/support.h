@@ -15,6 +15,7 @@ struct place {
 	int64_t time_us;
 	struct buf vkey;
 	struct audit_hook hook;
+	bool journal; /* for the next opening */
 };
 
 #define PLACE_ORIGIN "hallmark.test/log"

@@ -1,0 +1,612 @@
+/* Records that are durable in the journal before the database has them: nobody sees less than what was
+ * acknowledged, whenever the process dies and whoever reads. */
+#include "support.h"
+
+#include "audit/log_in.h"
+#include "base/file.h"
+#include "base/limits.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct place at;
+
+static void set_up(void)
+{
+	place_make(&at);
+	at.journal = true;
+}
+
+static void tear_down(void) { place_remove(&at); }
+
+TestSuite(audit_journal, .init = set_up, .fini = tear_down, .timeout = 120);
+
+static bool has_journal(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/journal", at.home);
+	return file_exists(path);
+}
+
+/* ---- a process that dies ---- */
+
+static const char *fatal_step;
+static int arrivals_left;
+
+static void die_at(void *ctx, const char *step)
+{
+	(void)ctx;
+	if (fatal_step && strcmp(step, fatal_step) == 0 && --arrivals_left == 0)
+		_exit(99);
+}
+
+/* In the child: decisions, and now and then what goes into the database itself. */
+static void work(int fd, int records, useconds_t pause_us)
+{
+	for (int i = 0; i < records; i++) {
+		uint64_t index = i % 5 == 4 ? place_note(&at, "direct")
+					    : place_decision(&at, i % 2 ? "someone" : NULL, "x");
+		if (write(fd, &index, sizeof(index)) != sizeof(index))
+			_exit(98);
+		usleep(pause_us);
+	}
+}
+
+/* Dies at the which-th arrival at a step, or after its records. Returns what was acknowledged. */
+static size_t run_child(const char *step, int which, int records, useconds_t pause_us,
+			uint64_t *acked, bool *died)
+{
+	int pipe_fd[2], status;
+	size_t count = 0;
+	struct err e;
+
+	cr_assert_eq(pipe(pipe_fd), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		close(pipe_fd[0]);
+		if (place_try_open(&at, &e) < 0)
+			_exit(97);
+		place_start(&at);
+		fatal_step = step;
+		arrivals_left = which;
+		at.env.steps = (struct steps){ die_at, NULL };
+		work(pipe_fd[1], records, pause_us);
+		_exit(90);
+	}
+	close(pipe_fd[1]);
+	while (read(pipe_fd[0], &acked[count], sizeof(*acked)) == sizeof(*acked))
+		count++;
+	close(pipe_fd[0]);
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_assert(WIFEXITED(status) && (WEXITSTATUS(status) == 99 || WEXITSTATUS(status) == 90),
+		  "%s: status %x", step, (unsigned)status);
+	*died = WEXITSTATUS(status) == 99;
+	return count;
+}
+
+static void check_entries(struct audit_log *log, const char *what, const uint64_t *acked,
+			  size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct buf entry = { 0 }, proof = { 0 };
+		struct err e = { 0 };
+		json_t *plain;
+		cr_assert_eq(audit_log_entry(log, acked[i], &entry, &e), 0, "%s: lost %llu: %s",
+			     what, (unsigned long long)acked[i], e.text);
+		cr_assert_eq(audit_log_proof(log, acked[i], NULL, 0, &proof, &e), 0, "%s: %s", what,
+			     e.text);
+		cr_expect_eq(audit_proof_check(proof.bytes, proof.len, entry.bytes, entry.len,
+					       at.vkey.bytes, NULL, &e),
+			     0);
+		if (strstr(entry.bytes, "\"decision\"")) {
+			cr_assert_eq(audit_vault_read(log, acked[i], &plain, &e), 0, "%s: %s", what,
+				     e.text);
+			json_decref(plain);
+		}
+		buf_free(&entry);
+		buf_free(&proof);
+	}
+}
+
+static void read_vkey(void)
+{
+	if (at.vkey.len)
+		return;
+	place_open(&at);
+	place_close(&at);
+}
+
+/* As other commands do, beside a writer or after one that was killed. */
+static void check_as_reader(const char *what, const uint64_t *acked, size_t count)
+{
+	struct place reader = at;
+	struct audit_log *log;
+	struct err e = { 0 };
+
+	place_stores(&reader);
+	struct audit_options o = place_options(&reader);
+	o.read_only = true;
+	o.journal = false;
+	cr_assert_eq(audit_log_open(&log, &o, &e), 0, "%s: %s", what, e.text);
+	if (count)
+		cr_expect_gt(audit_log_size(log), acked[count - 1], "%s", what);
+	check_entries(log, what, acked, count);
+	place_expect_clean(&reader);
+	audit_log_close(log);
+	store_close(reader.store);
+	store_close(reader.keys);
+}
+
+static const struct {
+	const char *step;
+	int which;
+} deaths[] = {
+	{ "audit.keys", 1 },      { "audit.signed", 1 },    { "audit.signed", 3 },
+	{ "audit.written", 1 },   { "audit.written", 4 },   { "audit.journaled", 1 },
+	{ "audit.journaled", 4 }, { "audit.committed", 1 }, { "audit.committed", 2 },
+	{ "audit.bundle", 1 },    { "audit.bundle", 2 },    { "audit.tile", 1 },
+	{ "audit.verified", 1 },  { "audit.verified", 2 },  { "audit.checkpoint", 1 },
+	{ "audit.checkpoint", 2 },
+};
+
+Test(audit_journal, death_at_any_step_loses_nothing_that_was_acknowledged)
+{
+	uint64_t acked[32], before = 0;
+
+	read_vkey();
+	for (size_t i = 0; i < sizeof(deaths) / sizeof(*deaths); i++) {
+		bool died, reads = i % 2;
+		size_t count = run_child(deaths[i].step, deaths[i].which, 12, 0, acked, &died);
+		cr_expect(died, "%s:%d was not reached", deaths[i].step, deaths[i].which);
+		if (reads)
+			check_as_reader(deaths[i].step, acked, count);
+		place_open(&at);
+		cr_expect_not(has_journal(), "%s: it is taken in", deaths[i].step);
+		check_entries(at.log_open, deaths[i].step, acked, count);
+		place_expect_clean(&at);
+		cr_expect_gt(audit_log_size(at.log_open), before);
+		before = audit_log_size(at.log_open);
+		place_close(&at);
+	}
+}
+
+Test(audit_journal, taking_it_in_may_die_at_any_step)
+{
+	static const char *const steps[] = { "audit.committed", "audit.replayed", "audit.bundle",
+					     "audit.verified",  "audit.checkpoint",
+					     "audit.synced",    "audit.settled" };
+	uint64_t acked[32], none[32];
+	bool died;
+
+	read_vkey();
+	size_t count = run_child("audit.journaled", 4, 12, 0, acked, &died);
+	cr_assert(died);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+		int status;
+		pid_t child = fork();
+		if (child == 0) {
+			struct err e;
+			fatal_step = steps[i];
+			arrivals_left = 1;
+			at.env.steps = (struct steps){ die_at, NULL };
+			_exit(place_try_open(&at, &e) < 0 ? 97 : 90);
+		}
+		cr_assert_eq(waitpid(child, &status, 0), child);
+		cr_expect(WIFEXITED(status) && WEXITSTATUS(status) != 97, "%s", steps[i]);
+		check_as_reader(steps[i], acked, count);
+	}
+	run_child("none", 1, 0, 0, none, &died);
+	place_open(&at);
+	check_entries(at.log_open, "at last", acked, count);
+	place_close(&at);
+}
+
+/* state.db is lost, and a killed server's journal has what the folder lacks. */
+Test(audit_journal, rebuild_brings_back_what_only_the_journal_has)
+{
+	uint64_t acked[32];
+	struct audit_rebuilt rebuilt;
+	struct err e = { 0 };
+	char path[128];
+	bool died;
+
+	read_vkey();
+	size_t count = run_child("audit.committed", 1, 4, 0, acked, &died); /* before its files */
+	cr_assert_gt(count, 0);
+	cr_assert(has_journal());
+	for (int i = 0; i < 3; i++) {
+		snprintf(path, sizeof(path), "%s/state.db%s", at.home,
+			 (const char *[]){ "", "-wal", "-shm" }[i]);
+		unlink(path);
+	}
+	place_stores(&at);
+	struct audit_options o = place_options(&at);
+	cr_assert_eq(audit_rebuild(&o, at.vkey.bytes, &rebuilt, &e), 0, "%s", e.text);
+	cr_expect_gt(rebuilt.size, acked[count - 1]);
+	cr_expect_eq(json_array_size(rebuilt.undisclosable), 0, "the journal has the vault's part");
+	json_decref(rebuilt.undisclosable);
+	place_close(&at);
+	place_open(&at);
+	check_entries(at.log_open, "rebuilt", acked, count);
+	place_expect_clean(&at);
+}
+
+/* ---- readers ---- */
+
+Test(audit_journal, the_process_itself_reads_what_it_was_just_told)
+{
+	place_open(&at);
+	place_start(&at);
+	for (int i = 0; i < 8; i++) {
+		uint64_t index = place_decision(&at, NULL, "now"), found;
+		check_entries(at.log_open, "now", &index, 1);
+		index = place_decision(&at, NULL, "by its number");
+		cr_assert_eq(audit_log_find(at.log_open, audit_log_worker(at.log_open),
+					    (uint64_t)(2 * i + 2), &found, NULL),
+			     0);
+		cr_expect_eq(found, index);
+	}
+	cr_expect(has_journal(), "they went through it");
+	place_close(&at);
+	cr_expect_not(has_journal(), "nothing is left for others to take in");
+}
+
+Test(audit_journal, who_reads_beside_the_writer_sees_what_was_acknowledged)
+{
+	place_open(&at);
+	place_start(&at);
+	for (int i = 0; i < 5; i++) {
+		uint64_t index = place_decision(&at, NULL, "beside");
+		check_as_reader("beside", &index, 1);
+	}
+}
+
+Test(audit_journal, many_at_once_get_numbers_places_and_proofs_of_their_own)
+{
+	uint64_t index[600];
+
+	place_open(&at);
+	place_start(&at);
+	for (size_t i = 0; i < 600; i++) /* over the border of two tiles */
+		index[i] = place_decision(&at, i % 3 ? NULL : "someone", "many");
+	for (size_t i = 0; i < 600; i++)
+		cr_assert_eq(index[i], 2 + i);
+	check_entries(at.log_open, "many", index, 600);
+	place_stop(&at);
+	place_expect_clean(&at);
+	place_close(&at);
+	place_expect_clean(&at);
+	place_open(&at);
+	check_entries(at.log_open, "again", index, 600);
+}
+
+Test(audit_journal, number_that_has_a_record_is_refused)
+{
+	const char *const *names = audit_type_find("decision")->field;
+	struct audit_field field[PLACE_FIELDS];
+	struct audit_receipt receipt;
+	struct err e = { 0 };
+
+	place_open(&at);
+	place_start(&at);
+	for (size_t i = 0; i < PLACE_FIELDS; i++)
+		field[i] = (struct audit_field){ .name = names[i] };
+	struct audit_record r = { .type = "decision",
+				  .n = place_reserve(&at),
+				  .field = field,
+				  .field_count = PLACE_FIELDS };
+	cr_assert_eq(audit_log_append(at.log_open, &r, &receipt, &e), 0, "%s", e.text);
+	cr_expect_eq(audit_log_append(at.log_open, &r, &receipt, &e), ERR_CONFLICT);
+	cr_expect(strstr(e.text, "is in the log already"), "%s", e.text);
+	place_decision(&at, NULL, "goes on");
+	place_stop(&at);
+	place_expect_clean(&at);
+}
+
+/* ---- erasing ---- */
+
+static bool file_has(const char *name, const void *bytes, size_t len)
+{
+	struct buf b = { 0 };
+	char path[160];
+
+	snprintf(path, sizeof(path), "%s/%s", at.home, name);
+	bool has = file_read(path, MIB(64), &b, NULL) == 0 && memmem(b.bytes, b.len, bytes, len);
+	buf_free(&b);
+	return has;
+}
+
+Test(audit_journal, erased_ciphertext_is_in_no_file)
+{
+	struct audit_receipt receipt;
+	struct store_stmt *st;
+	struct store_tx *tx;
+	struct err e = { 0 };
+	uint8_t cipher[64];
+	size_t len;
+
+	place_open(&at);
+	place_start(&at);
+	uint64_t index = place_decision(&at, "subject", "secret");
+	cr_assert_eq(audit_behind_drain(at.log_open, &e), 0);
+	cr_assert_eq(store_read(at.store, &tx, &e), 0);
+	cr_assert_eq(store_prepare(tx, "SELECT cipher FROM vault WHERE key_id = 's:subject'", &st,
+				   &e),
+		     0);
+	cr_assert_eq(store_step(st, &e), 1);
+	memcpy(cipher, (const char *)store_blob(st, 0, &len) + 100, sizeof(cipher));
+	store_finish(st);
+	store_end(tx);
+	cr_expect(file_has("journal", cipher, sizeof(cipher)));
+	cr_assert_eq(audit_vault_erase(at.log_open, "subject", 0, "request", "who", &receipt, &e),
+		     0, "%s", e.text);
+	cr_expect_not(file_has("journal", cipher, sizeof(cipher)));
+	cr_expect_not(file_has("state.db", cipher, sizeof(cipher)));
+	cr_expect_not(file_has("state.db-wal", cipher, sizeof(cipher)));
+	cr_expect_eq(audit_vault_read(at.log_open, index, &(json_t *){ NULL }, &e), ERR_NOTFOUND);
+	index = place_decision(&at, "subject", "later");
+	check_entries(at.log_open, "later", &index, 1);
+	place_stop(&at);
+	place_expect_clean(&at);
+}
+
+/* ---- faults ---- */
+
+static int try_decision(struct err *e)
+{
+	const char *const *names = audit_type_find("decision")->field;
+	struct audit_field field[PLACE_FIELDS];
+	struct audit_receipt receipt;
+	struct audit_record r = { .type = "decision",
+				  .n = AUDIT_NEXT,
+				  .field = field,
+				  .field_count = PLACE_FIELDS };
+
+	for (size_t i = 0; i < PLACE_FIELDS; i++)
+		field[i] = (struct audit_field){ .name = names[i] };
+	return audit_log_append(at.log_open, &r, &receipt, e);
+}
+
+/* Puts another file in the place of the journal's descriptor. */
+static void swap_descriptor(const char *path, int flags)
+{
+	int fd = open(path, flags);
+
+	cr_assert_geq(fd, 0);
+	cr_assert_geq(dup2(fd, at.log_open->journal.fd), 0);
+	close(fd);
+}
+
+Test(audit_journal, what_cannot_be_written_is_refused_and_is_not_in_the_log)
+{
+	static const struct {
+		const char *path; /* NULL: the journal's own, which may not be written then */
+		const char *why;
+	} rows[] = { { NULL, "Bad file descriptor" }, { "/dev/full", "No space left" } };
+	struct err e = { 0 };
+
+	place_open(&at);
+	place_start(&at);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		for (int k = 0; k < 3; k++)
+			place_decision(&at, NULL, "taken");
+		uint64_t size = audit_log_size(at.log_open);
+		swap_descriptor(rows[i].path ? rows[i].path : at.log_open->journal.path,
+				rows[i].path ? O_RDWR : O_RDONLY);
+		cr_expect_eq(try_decision(&e), ERR_IO);
+		cr_expect(strstr(e.text, rows[i].why) && strstr(e.text, "journal"), "%s", e.text);
+		cr_expect_eq(audit_log_size(at.log_open), size);
+		cr_expect_eq(try_decision(&e), ERR_UNAVAILABLE, "until it is opened again");
+		at.time_us += 61000000;
+		cr_expect_eq(audit_log_ready(at.log_open, &e), 0, "%s", e.text);
+		cr_expect_eq(audit_log_size(at.log_open), size, "nothing is lost, nor more there");
+		place_decision(&at, NULL, "goes on");
+		place_expect_clean(&at);
+	}
+	place_stop(&at);
+	place_close(&at);
+	place_open(&at);
+	place_expect_clean(&at);
+}
+
+/* fdatasync of a pipe fails. */
+static void swap_at_written(void *ctx, const char *step)
+{
+	int ends[2];
+
+	(void)ctx;
+	if (strcmp(step, "audit.written") != 0 || pipe(ends) < 0)
+		return;
+	dup2(ends[1], at.log_open->journal.fd);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* A frame that became durable although its writer was told otherwise. */
+Test(audit_journal, frame_that_failed_after_it_was_written_is_made_none)
+{
+	struct err e = { 0 };
+
+	place_open(&at);
+	place_start(&at);
+	place_decision(&at, NULL, "taken");
+	cr_assert_eq(audit_behind_drain(at.log_open, &e), 0);
+	uint64_t size = audit_log_size(at.log_open);
+	at.env.steps = (struct steps){ swap_at_written, NULL };
+	cr_expect_eq(try_decision(&e), ERR_IO, "%s", e.text);
+	at.env.steps = (struct steps){ die_at, NULL };
+	at.time_us += 61000000;
+	cr_expect_eq(audit_log_ready(at.log_open, &e), 0, "%s", e.text);
+	cr_expect_eq(audit_log_size(at.log_open), size);
+	place_decision(&at, NULL, "goes on");
+	place_stop(&at);
+	place_expect_clean(&at);
+}
+
+/* The database cannot take what is in the journal: that is durable, and nothing more is taken. In a
+ * child, for its signals. */
+static int fill_the_database(void)
+{
+	struct rlimit small = { 1 << 19, RLIM_INFINITY }, none = { RLIM_INFINITY, RLIM_INFINITY };
+	struct err e = { 0 };
+	int rc = 0, taken = 0;
+
+	place_open(&at);
+	place_start(&at);
+	place_decision(&at, NULL, "makes the journal");
+	signal(SIGXFSZ, SIG_IGN);
+	setrlimit(RLIMIT_FSIZE, &small);
+	for (; rc == 0 && taken < 5000; taken++)
+		rc = try_decision(&e);
+	uint64_t size = audit_log_size(at.log_open);
+	if (rc == 0 || size < 2 + (uint64_t)taken - 1)
+		return 10;
+	setrlimit(RLIMIT_FSIZE, &none);
+	at.time_us += 61000000;
+	if (audit_log_ready(at.log_open, &e) != 0 || audit_log_size(at.log_open) != size)
+		return 11;
+	if (try_decision(&e) < 0)
+		return 12;
+	place_stop(&at);
+	place_expect_clean(&at);
+	place_close(&at);
+	return 0;
+}
+
+Test(audit_journal, full_disk_refuses_and_loses_nothing_that_was_acknowledged)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0)
+		_exit(fill_the_database());
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %x", (unsigned)status);
+	place_open(&at);
+	place_expect_clean(&at);
+}
+
+/* ---- the file by itself ---- */
+
+static void add_frame(struct journal *j, struct frame *f, uint64_t before, unsigned records)
+{
+	struct frame_worker w = { "0123456789abcdef", 1, 2 };
+	struct err e = { 0 };
+
+	*f = (struct frame){ .before = before };
+	audit_frame_begin(f, before);
+	for (unsigned i = 0; i < records; i++)
+		audit_frame_record(f, &(struct frame_record){ i, "decision", w.worker, "r:key",
+							      "entry", "ciphertext", 5, 10 });
+	buf_add_text(&f->note, "a note");
+	audit_frame_end(f, &w, 1, j->key);
+	cr_assert(audit_journal_place(j, f->bytes.len, before ? 0 : UINT64_MAX, &f->offset));
+	cr_assert_eq(audit_journal_put(j, f, &e), 0, "%s", e.text);
+	cr_assert_eq(audit_journal_sync(j, &e), 0, "%s", e.text);
+}
+
+static void damage(const struct journal *j, uint64_t offset)
+{
+	uint8_t byte;
+	int fd = open(j->path, O_RDWR);
+
+	cr_assert_eq(pread(fd, &byte, 1, (off_t)offset), 1);
+	byte ^= 1;
+	cr_assert_eq(pwrite(fd, &byte, 1, (off_t)offset), 1);
+	close(fd);
+}
+
+static size_t count_from(const struct journal *j, uint64_t size, int expected)
+{
+	struct frame *list;
+	struct err e = { 0 };
+	size_t count = 0;
+
+	cr_assert_eq(audit_journal_read(j->path, j->key, size, &list, &e), expected, "%s", e.text);
+	for (struct frame *f = list; f; f = f->next)
+		count++;
+	audit_frame_free(list);
+	return count;
+}
+
+Test(audit_journal, frames_are_taken_in_their_order_and_a_torn_last_one_is_none)
+{
+	struct frame f[3] = { { .before = 0 } };
+	struct journal j;
+	struct err e = { 0 };
+	uint64_t reach;
+
+	cr_assert_eq(audit_journal_open(&j, at.home, at.key, &e), 0);
+	cr_assert_eq(audit_journal_make(&j, &e), 0, "%s", e.text);
+	cr_expect_eq(count_from(&j, 0, 0), 0, "an empty one");
+	for (unsigned i = 0; i < 3; i++)
+		add_frame(&j, &f[i], 10 * i, 10);
+	cr_expect_eq(count_from(&j, 0, 0), 3);
+	cr_expect_eq(count_from(&j, 10, 0), 2);
+	cr_expect_eq(count_from(&j, 30, 0), 0);
+	cr_expect_eq(audit_journal_reach(j.path, j.key, &reach, &e), 0);
+	cr_expect_eq(reach, 30);
+	cr_expect_eq(count_from(&j, 5, ERR_VERIFY), 0, "a log that it does not continue");
+	damage(&j, f[2].offset + 80);
+	cr_expect_eq(count_from(&j, 0, 0), 2, "the last is torn");
+	damage(&j, f[2].offset + 80);
+	for (size_t byte = 0; byte < f[1].bytes.len; byte += 29) {
+		damage(&j, f[1].offset + byte);
+		cr_expect_eq(count_from(&j, 0, ERR_VERIFY), 0, "damage before another, at %zu",
+			     byte);
+		damage(&j, f[1].offset + byte);
+	}
+	j.key[0] ^= 1;
+	cr_expect_eq(count_from(&j, 0, 0), 0, "nothing counts under another key");
+	j.key[0] ^= 1;
+	j.doubt = true;
+	j.doubt_at = f[2].offset;
+	cr_expect_eq(audit_journal_cancel(&j, &e), 0);
+	cr_expect_eq(count_from(&j, 0, 0), 2, "one that failed is made none");
+	cr_expect_eq(audit_journal_remove(&j, &e), 0);
+	cr_expect_eq(audit_journal_read(j.path, j.key, 0, &(struct frame *){ NULL }, &e),
+		     ERR_NOTFOUND);
+	for (unsigned i = 0; i < 3; i++) {
+		buf_free(&f[i].bytes);
+		buf_free(&f[i].note);
+	}
+}
+
+/* Frames of many lengths come and go, first in, first out: none lies over one that is needed. */
+Test(audit_journal, places_never_overlap)
+{
+	struct journal j = { .fd = -1, .room = 64 * 4096 };
+	struct { uint64_t from, to; } live[64];
+	size_t first = 0, count = 0, placed = 0;
+	unsigned seed = 7;
+
+	for (int i = 0; i < 20000; i++) {
+		size_t len = 1 + (size_t)rand_r(&seed) % (20 * 4096);
+		uint64_t at_offset, oldest = count ? live[first].from : UINT64_MAX;
+		if (count < 64 && audit_journal_place(&j, len, oldest, &at_offset)) {
+			uint64_t end = at_offset + (len + 4095) / 4096 * 4096;
+			cr_assert_leq(end, j.room);
+			for (size_t k = 0; k < count; k++) {
+				size_t l = (first + k) % 64;
+				cr_assert(end <= live[l].from || at_offset >= live[l].to);
+			}
+			live[(first + count++) % 64].from = at_offset;
+			live[(first + count - 1) % 64].to = end;
+			placed++;
+		}
+		if (count && rand_r(&seed) % 3 == 0) {
+			first = (first + 1) % 64;
+			count--;
+		}
+	}
+	cr_expect_gt(placed, 5000);
+}
