@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "base/machine.h"
+#include "base/pool.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -103,7 +104,9 @@ static void job_work(struct aside *a, struct aside_job *job)
 	struct aside_client *c = job->of;
 	pthread_mutex_unlock(&a->lock);
 	int64_t begun = a->clock.steady_us(a->clock.ctx);
+	pool_beside_begin();
 	job->work(job->arg);
+	pool_beside_end();
 	int64_t took = a->clock.steady_us(a->clock.ctx) - begun;
 	pthread_mutex_lock(&a->lock);
 	c->used_us += took > 0 ? (uint64_t)took : 0;

@@ -1,6 +1,7 @@
 /* Work beside: what a client's request needs that takes long, and for which no other client is to
- * wait: reading, rendering, encoding, compiling, masks. A few threads of lower priority do it, so
- * that the passes, whose readers all wait, come first on every core.
+ * wait: reading, rendering, encoding, compiling, masks. A few threads of lower priority do it, and
+ * the passes leave each that works a core (base/pool.h): where the two share one, they take turns
+ * by the system's ticks, and a pass waits for one whenever its thread was in the middle of a part.
  *
  * Clients are queued, not jobs: whose jobs took least time of late is next, and a client has at
  * most half of the threads, one at least. So many jobs of one client, or long ones, cost another's

@@ -27,12 +27,13 @@ struct pool {
 	atomic_uint parts;
 	struct lane lane[LIMIT_THREADS + 1]; /* one a thread; the last is shared, for calls in order */
 	_Alignas(64) atomic_uint call;       /* number of the current call, which workers wait for */
+	atomic_uint active;                  /* threads of it: the caller and the first workers */
 	_Alignas(64) atomic_uint done;       /* parts finished in this call */
 	atomic_uint sleeping;                /* workers asleep, to be woken */
 	atomic_bool waiting;                 /* the caller does */
 	atomic_bool ending;
 	pthread_mutex_t lock; /* for sleeping only */
-	pthread_cond_t wake, finished;
+	pthread_cond_t wake, finished, more; /* more: threads are active again */
 	pthread_t thread[LIMIT_THREADS];
 	struct seat {
 		struct pool *pool;
@@ -45,6 +46,12 @@ struct pool {
 	int first_core; /* of the caller, while in a pass */
 	void (*start)(void);
 };
+
+/* Threads of this process that compute beside all pools: cores are the machine's. */
+static atomic_uint beside;
+
+void pool_beside_begin(void) { atomic_fetch_add(&beside, 1); }
+void pool_beside_end(void) { atomic_fetch_sub(&beside, 1); }
 
 enum end { FRONT, BACK };
 
@@ -100,14 +107,30 @@ static void take_parts(struct pool *p, unsigned worker)
 	}
 }
 
-static uint32_t next_call(struct pool *p, uint32_t seen)
+static bool is_active(struct pool *p, unsigned worker)
+{
+	return worker < atomic_load_explicit(&p->active, memory_order_relaxed);
+}
+
+/* Until the calls have so many threads again. */
+static void rest(struct pool *p, unsigned worker)
+{
+	pthread_mutex_lock(&p->lock);
+	while (!is_active(p, worker) && !atomic_load(&p->ending))
+		pthread_cond_wait(&p->more, &p->lock);
+	pthread_mutex_unlock(&p->lock);
+}
+
+static uint32_t next_call(struct pool *p, unsigned worker, uint32_t seen)
 {
 	uint32_t call = seen;
 	uint64_t begin = __rdtsc();
-	while (call == seen && __rdtsc() - begin < SPIN_TICKS) {
+	while (call == seen && is_active(p, worker) && __rdtsc() - begin < SPIN_TICKS) {
 		_mm_pause();
 		call = atomic_load_explicit(&p->call, memory_order_acquire);
 	}
+	if (!is_active(p, worker))
+		rest(p, worker);
 	if (call != seen)
 		return call;
 	pthread_mutex_lock(&p->lock);
@@ -138,7 +161,7 @@ static void *worker_main(void *arg)
 	if (p->start)
 		p->start();
 	for (;;) {
-		call = next_call(p, call);
+		call = next_call(p, seat->worker, call);
 		if (atomic_load(&p->ending))
 			return NULL;
 		take_parts(p, seat->worker);
@@ -173,23 +196,40 @@ static void wait_done(struct pool *p, uint32_t parts)
 }
 
 /* Fill the lanes, which are empty since the last call has ended. */
-static void lanes_fill(struct pool *p, uint32_t parts, bool in_order)
+static void lanes_fill(struct pool *p, uint32_t parts, unsigned active, bool in_order)
 {
 	if (in_order) {
 		atomic_store_explicit(&p->lane[LIMIT_THREADS].left, parts, memory_order_release);
 		return;
 	}
-	for (unsigned i = 0; i < p->threads; i++) {
-		uint64_t from = (uint64_t)parts * i / p->threads,
-			 to = (uint64_t)parts * (i + 1) / p->threads;
+	for (unsigned i = 0; i < active; i++) {
+		uint64_t from = (uint64_t)parts * i / active,
+			 to = (uint64_t)parts * (i + 1) / active;
 		atomic_store_explicit(&p->lane[i].left, from << 32 | to, memory_order_release);
 	}
+}
+
+/* How many threads the next call has. */
+static unsigned active_now(struct pool *p)
+{
+	unsigned others = atomic_load_explicit(&beside, memory_order_relaxed);
+	unsigned n = p->threads > others ? p->threads - others : 1;
+	unsigned was = atomic_load_explicit(&p->active, memory_order_relaxed);
+	if (n == was)
+		return n;
+	pthread_mutex_lock(&p->lock);
+	atomic_store(&p->active, n);
+	if (n > was)
+		pthread_cond_broadcast(&p->more);
+	pthread_mutex_unlock(&p->lock);
+	return n;
 }
 
 static void run(struct pool *p, uint32_t parts, void (*work)(void *ctx, struct part part),
 		void *ctx, bool in_order)
 {
-	if (pool_threads(p) == 1 || parts <= 1) {
+	unsigned active = p && p->threads > 1 && parts > 1 ? active_now(p) : 1;
+	if (active == 1) {
 		if (parts > 0)
 			work(ctx, (struct part){ 0, parts, parts, 0 });
 		return;
@@ -198,7 +238,7 @@ static void run(struct pool *p, uint32_t parts, void (*work)(void *ctx, struct p
 	atomic_store_explicit(&p->work, work, memory_order_relaxed);
 	atomic_store_explicit(&p->ctx, ctx, memory_order_relaxed);
 	atomic_store_explicit(&p->parts, parts, memory_order_relaxed);
-	lanes_fill(p, parts, in_order);
+	lanes_fill(p, parts, active, in_order);
 	announce(p);
 	take_parts(p, 0);
 	wait_done(p, parts);
@@ -277,9 +317,11 @@ int pool_open(struct pool **out, unsigned threads, void (*start)(void), struct e
 	memset(p, 0, sizeof *p);
 	p->threads = threads;
 	p->start = start;
+	p->active = threads;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->wake, NULL);
 	pthread_cond_init(&p->finished, NULL);
+	pthread_cond_init(&p->more, NULL);
 	pthread_mutex_init(&p->turn_lock, NULL);
 	pthread_cond_init(&p->turn_ends, NULL);
 	cores_give(p);
@@ -303,10 +345,14 @@ void pool_close(struct pool *p)
 		return;
 	atomic_store(&p->ending, true);
 	announce(p);
+	pthread_mutex_lock(&p->lock);
+	pthread_cond_broadcast(&p->more);
+	pthread_mutex_unlock(&p->lock);
 	for (unsigned i = 1; i <= p->started; i++)
 		pthread_join(p->thread[i], NULL);
 	pthread_cond_destroy(&p->wake);
 	pthread_cond_destroy(&p->finished);
+	pthread_cond_destroy(&p->more);
 	pthread_cond_destroy(&p->turn_ends);
 	pthread_mutex_destroy(&p->turn_lock);
 	pthread_mutex_destroy(&p->lock);

@@ -39,6 +39,12 @@ unsigned pool_threads(const struct pool *p); /* NULL: 1, the caller */
 void pool_hold(struct pool *p);
 void pool_release(struct pool *p);
 
+/* Between the two the calling thread computes something else for long. Pools leave it a core: a
+ * call has so many threads fewer, one at least. A thread that takes the core of one in the middle
+ * of its part keeps it until the system's next tick (1 to 10 ms), and the whole call waits. */
+void pool_beside_begin(void);
+void pool_beside_end(void);
+
 /* Where the pool has as many threads as the machine has cores, each thread is bound to a core; the
  * caller is bound to its own from enter to leave, so that no worker shares it. */
 struct pool_caller {

@@ -50,7 +50,6 @@ struct engine_facts {
 	uint32_t moe_layers, experts, experts_per_token;
 	unsigned threads;
 };
-
 /* Load config, weights, tokenizer and template from the source, closed by the caller afterwards.
  * Without a tokenizer text functions answer ERR_UNSUPPORTED. Refusals name file, key or tensor and
  * value; before a weight is read ERR_NOMEM, and ERR_UNAVAILABLE: no GPU, or one too small. */
@@ -196,5 +195,6 @@ struct engine_load {                            /* how busy it is */
 	bool lost; /* the device failed: nothing is computed any more */
 };
 void engine_load(struct engine *m, struct engine_load *out);
+bool engine_has_others(struct engine *m, const char *client); /* sessions of others are open */
 
 #endif

@@ -136,6 +136,17 @@ static struct client *client_find(const struct scheduler *s, const char *name)
 	return c;
 }
 
+bool engine_has_others(struct engine *m, const char *client)
+{
+	struct scheduler *s = m->scheduler;
+	bool found = false;
+	pthread_mutex_lock(&s->lock);
+	for (const struct client *c = s->clients; c != NULL && !found; c = c->next)
+		found = strcmp(c->name, client ? client : "") != 0;
+	pthread_mutex_unlock(&s->lock);
+	return found;
+}
+
 /* Find or add a client. A new one starts with the virtual time of the client that was served least
  * (weighted fair queueing), so that it gets no credit for the past. */
 static struct client *client_enter(struct scheduler *s, const char *name)

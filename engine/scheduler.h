@@ -27,12 +27,17 @@
 struct client {
 	struct client *next;
 	uint32_t tasks, active; /* open; running and not parked, while planning */
-	/* While planning, in units (scheduler_share.c): what its streams take, those that are ahead
-	 * of their readers too; whether a prompt is to be computed, and what is missing of the
-	 * shortest; its share of the step, and of that what is used, and kept for prompts. */
-	uint32_t streams, shortest, share, used, kept;
-	bool prompts;
-	uint64_t served; /* virtual time: rows computed for it, as if it had always been here */
+	/* While planning (scheduler_share.c): the rows of its streams, those that are ahead of their
+	 * readers too, the positions that they attend to, and the longest text among them; of the
+	 * shortest of its prompts what is missing (0: it has none), and after how many tokens. */
+	uint32_t rows, longest, prompt_rows, prompt_at;
+	uint64_t attended;
+	/* In units: what it could use; its share of the step, and of that what is used, and kept
+	 * for prompts. */
+	double need, share, used, kept;
+	int64_t waits_us; /* since when rows of it are too long for a step; 0: none is */
+	uint64_t last;    /* serial of the stream that had a row last, of those that were late */
+	uint64_t served;  /* virtual time: rows computed for it, as if it had always been here */
 	char name[];
 };
 
@@ -112,9 +117,16 @@ struct scheduler {
 	uint32_t batch, open_count; /* open_count: tasks in the list */
 	uint64_t serial, served;    /* served: the least of the clients at work */
 	struct engine_load load;    /* the counters since open */
-	bool shares;                /* while planning: several clients have work */
-	uint32_t units, shared;     /* of the step; steps that were shared */
-	int64_t company_us;         /* when the last one was */
+	uint32_t rows;              /* of the step, and what they attend to */
+	uint64_t attended;
+	/* While planning. shares: several clients have work. A unit is what one more row costs at the
+	 * beginning of a text, and as much as `even` positions attended to. A row of a text that is
+	 * longer than reach makes a step too long; loose: nobody else can go on, and it may. */
+	bool shares, loose;
+	double unit_us, even;
+	uint32_t reach, shared, burst_at; /* steps that were shared; at the last burst */
+	int64_t company_us;               /* when the last one was */
+	const struct client *bursting;    /* has waited, and may have its first long row; or NULL */
 
 	/* The thread's own. */
 	struct turn *turn;         /* [batch + PIECES] */
@@ -148,11 +160,12 @@ void task_close(struct task *t);
 bool scheduler_plan(struct scheduler *s);
 /* scheduler_share.c: under the lock, how much of the next step each client may have. */
 void scheduler_share(struct scheduler *s);
-/* What rows after `length` tokens cost, in rows at the beginning of a text. */
-uint32_t scheduler_units(uint32_t rows, uint32_t length);
-/* Whether t may have so many rows of the step; how many of a prompt it may. */
+/* Whether t may have so many rows of the step; how many of a prompt it may; it has them. */
 bool scheduler_share_holds(const struct scheduler *s, const struct task *t, uint32_t rows);
 uint32_t scheduler_share_rows(const struct scheduler *s, const struct task *t, uint32_t rows);
+void scheduler_share_take(struct scheduler *s, struct task *t, uint32_t rows);
+/* Nobody who fits can go on: each client may have a row, however long. */
+void scheduler_share_loosen(struct scheduler *s);
 /* How many rows of a prompt after `length` tokens cost as much as `budget` at its beginning. */
 uint32_t scheduler_rows(uint32_t budget, uint32_t length);
 /* scheduler_step.c: without the lock, pass and draws; with it, hand out. */

@@ -283,9 +283,7 @@ static struct turn *turn_add(struct scheduler *s, struct task *t, uint32_t count
 	t->stepping = true;
 	t->late = false;
 	t->client->served += count;
-	uint32_t units = scheduler_units(count, t->sequence->length);
-	t->client->used += units;
-	s->units += units;
+	scheduler_share_take(s, t, count);
 	return turn;
 }
 
@@ -331,13 +329,22 @@ static uint32_t snapshot_plan(struct task *t, uint32_t count)
 	return next > 0 && next <= prompt ? border - q->length : count;
 }
 
-/* The rows of running answers; those that were left out before come first. */
+/* Those that were left out before come first, after the one of their client that came last: where
+ * there is room for one row the oldest two would take turns, and the others wait for them. */
+static bool comes_now(const struct task *t, int round)
+{
+	if (round == 2 || !t->late)
+		return round == 2 && !t->late;
+	return round == 1 || t->serial > t->client->last;
+}
+
+/* The rows of running answers. */
 static void plan_streams(struct scheduler *s)
 {
 	uint32_t rows = 0;
-	for (int late = 1; late >= 0; late--) {
+	for (int round = 0; round < 3; round++) {
 		for (struct task *t = s->oldest; t != NULL; t = t->after) {
-			if (t->state != TASK_RUNNING || t->stepping || t->late != (late == 1) ||
+			if (t->state != TASK_RUNNING || t->stepping || !comes_now(t, round) ||
 			    !task_is_stream(t) || !task_is_ready(t))
 				continue;
 			if (s->turns == s->batch || !scheduler_share_holds(s, t, task_pending(t)) ||
@@ -345,6 +352,7 @@ static void plan_streams(struct scheduler *s)
 				t->late = true;
 				continue;
 			}
+			t->client->last = t->late ? t->serial : t->client->last;
 			uint32_t drafts = drafts_make(s, t, rows), n = task_pending(t) + drafts;
 			if (drafts == 0)
 				(void)!snapshot_plan(t, n);
@@ -483,7 +491,8 @@ static void plan_turns(struct scheduler *s, bool streams)
 bool scheduler_plan(struct scheduler *s)
 {
 	do {
-		s->turns = s->units = 0;
+		s->turns = s->rows = 0;
+		s->attended = 0;
 		expire(s);
 		served_set(s);
 		turn_far(s);
@@ -492,7 +501,10 @@ bool scheduler_plan(struct scheduler *s)
 		scheduler_share(s);
 		plan_turns(s, streams);
 		if (s->turns == 0 && s->shares) {
-			/* what was kept for a prompt could not be used */
+			scheduler_share_loosen(s);
+			plan_turns(s, streams);
+		}
+		if (s->turns == 0 && s->shares) {
 			s->shares = false;
 			plan_turns(s, streams);
 		}

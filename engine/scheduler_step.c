@@ -145,7 +145,8 @@ void scheduler_run(struct scheduler *s)
 	}
 	draw_all(s);
 	if (r == 0)
-		step_cost_learn(&s->cost, s->units, s->clock.steady_us(s->clock.ctx) - begun);
+		step_cost_learn(&s->cost, s->rows, s->attended,
+				s->clock.steady_us(s->clock.ctx) - begun);
 	for (uint32_t i = 0; i < s->turns; i++)
 		settle(&s->turn[i]);
 }

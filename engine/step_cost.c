@@ -3,6 +3,9 @@
 /* A cost that was seen once is believed for some hundred steps: a step takes longer than it must
  * whenever the system takes the core away, and never shorter. */
 #define RISE 1.004
+/* Positions before a row, up to which what it takes says little of attention. */
+#define NEAR 256u
+#define EVEN_MOST 65536.0 /* attention costs something, at least */
 
 static uint32_t size_at(unsigned i)
 {
@@ -18,13 +21,54 @@ static unsigned size_of(uint32_t rows)
 	return i;
 }
 
-void step_cost_learn(struct step_cost *c, uint32_t rows, int64_t took_us)
+static void take_least(double *known, double seen)
+{
+	*known = *known > 0 && *known * RISE < seen ? *known * RISE : seen;
+}
+
+/* What is known to be the least of so many rows: attention is taken for more rather than less. */
+static double least_us(const struct step_cost *c, uint32_t rows)
+{
+	for (unsigned i = size_of(rows) + 1; i-- > 0;)
+		if (c->us[i] > 0)
+			return step_cost_us(c, size_at(i));
+	return step_cost_us(c, rows);
+}
+
+/* Of two unknowns the one that counts for more is learned, by what is known of the other. */
+void step_cost_learn(struct step_cost *c, uint32_t rows, uint64_t attended, int64_t took_us)
 {
 	if (rows == 0 || took_us <= 0)
 		return;
-	double *us = &c->us[size_of(rows)], took = (double)took_us;
-	*us = *us > 0 && *us * RISE < took ? *us * RISE : took;
+	double took = (double)took_us, rest = least_us(c, rows), before = (double)attended / rows,
+	       all = before * rows;
+	if (rest > 0 && before >= NEAR && !c->guessed) {
+		double least = step_cost_us(c, 1) / EVEN_MOST, each = (took - rest) / all;
+		take_least(&c->far_us[size_of(rows)], each > least ? each : least);
+		return;
+	}
+	if (c->guessed && before < NEAR)
+		*c = (struct step_cost){ 0 };
+	c->guessed = c->guessed || before >= NEAR;
+	double far = all * step_cost_far_us(c, rows);
+	if (c->guessed)
+		far = took - took * CONTEXT_EVEN / (CONTEXT_EVEN + before);
+	take_least(&c->us[size_of(rows)], far < took / 2 ? took - far : took / 2);
 }
+
+double step_cost_far_us(const struct step_cost *c, uint32_t rows)
+{
+	unsigned at = size_of(rows);
+	for (unsigned i = 0; i < STEP_SIZES; i++) {
+		if (at >= i && c->far_us[at - i] > 0)
+			return c->far_us[at - i];
+		if (at + i < STEP_SIZES && c->far_us[at + i] > 0)
+			return c->far_us[at + i];
+	}
+	return step_cost_us(c, 1) / CONTEXT_EVEN;
+}
+
+bool step_cost_knows(const struct step_cost *c, uint32_t rows) { return c->us[size_of(rows)] > 0; }
 
 double step_cost_us(const struct step_cost *c, uint32_t rows)
 {
@@ -50,14 +94,11 @@ double step_cost_us(const struct step_cost *c, uint32_t rows)
 	return most + (c->us[high] - most) * (rows - from) / (size_at(high) - from);
 }
 
-uint32_t step_cost_rows(const struct step_cost *c, uint32_t rows, double times)
+uint32_t step_cost_within(const struct step_cost *c, uint32_t rows, double most_us)
 {
-	double most = step_cost_us(c, rows) * times;
 	uint32_t best = rows;
-	if (!(most > 0))
-		return (uint32_t)(rows * times);
 	for (unsigned i = size_of(rows) + 1; i < STEP_SIZES; i++) {
-		if (step_cost_us(c, size_at(i)) > most)
+		if (step_cost_us(c, size_at(i)) > most_us)
 			break;
 		best = size_at(i) > best ? size_at(i) : best;
 	}

@@ -33,13 +33,14 @@ struct answer_request {
 				stop strings are not the answerer's (stop.c) */
 };
 
-/* Where a client's long work is done: in the aside if it is heavy, else by the caller. */
+/* Where a client's work is done: in the aside if it is heavy; while others have answers in the
+ * making in the brief one, where none waits for what is heavy; else by the caller. */
 struct serve_beside {
-	struct aside *aside; /* NULL: there is none */
+	struct aside *aside, *brief; /* NULL: there is none */
 	struct aside_job *job;
 	const char *client;
 	int64_t wait_us; /* it must have begun by then; 0: whenever it can */
-	bool heavy;
+	bool heavy, company;
 };
 /* work(self, e), and what it returned; ERR_UNAVAILABLE: cancelled, or late, before it began. */
 int serve_beside(const struct serve_beside *where, int (*work)(void *self, struct err *e),
@@ -136,6 +137,8 @@ struct answerer {
 	void (*facts)(const struct answer *a, struct answer_facts *out);
 	void (*model)(const void *self, struct answer_model *out);
 	void (*load)(void *self, struct engine_load *out); /* how busy it is; NULL: unknown */
+	/* Whether others than this client have answers in the making; NULL: none would wait. */
+	bool (*others)(void *self, const char *client);
 	/* The reader is gone: a `next` that waits returns, and fails with ERR_UNAVAILABLE. */
 	void (*cancel)(struct answer *a);
 	void (*close)(struct answer *a); /* NULL is fine */

@@ -23,13 +23,14 @@ int serve_beside(const struct serve_beside *where, int (*work)(void *self, struc
 {
 	struct beside b = { .work = work, .self = self, .e = e };
 	struct aside_job *job = where->job;
-	if (!where->aside || !where->heavy)
+	struct aside *aside = where->heavy ? where->aside : where->company ? where->brief : NULL;
+	if (!aside)
 		return work(self, e);
 	job->work = beside_work;
 	job->arg = &b;
 	job->client = where->client;
 	job->wait_us = where->wait_us;
-	if (!aside_run(where->aside, job))
+	if (!aside_run(aside, job))
 		return err_set(e, ERR_UNAVAILABLE,
 			       atomic_load(&job->stop) ? "the answer is not wanted any more"
 						       : "the request's deadline has passed");

@@ -182,10 +182,17 @@ static int open_answer(struct serve_chat *c, struct err *e)
 
 static int scan(void *self, struct err *e) { return serve_scan_request(self, e); }
 
+bool serve_has_company(const struct serve_chat *c)
+{
+	const struct serve_service *s = c->service;
+	return s->who->others && s->who->others(s->self, c->share);
+}
+
 /* Once a request is admitted, every way out leaves a record. */
 static int begin(struct serve_chat *c, struct err *e)
 {
 	c->deadline_us = deadline_of(c);
+	c->beside.company = serve_has_company(c);
 	c->beside.wait_us = c->service->recording ? c->service->timeout_us : 0;
 	int end = serve_beside(&c->beside, scan, c, e);
 	TRY(end);
@@ -307,7 +314,7 @@ static int admit(struct serve_chat *c, const struct serve_caller *by, struct err
 	return rc;
 }
 
-static int chat_new(struct serve_chat **out, struct aside *aside, const struct serve_caller *by,
+static int chat_new(struct serve_chat **out, struct serve_host *h, const struct serve_caller *by,
 		    const struct serve_chat_given *given, struct err *e)
 {
 	struct serve_chat *c = *out = calloc(1, sizeof *c);
@@ -316,7 +323,8 @@ static int chat_new(struct serve_chat **out, struct aside *aside, const struct s
 	c->given = *given;
 	if (by)
 		set_caller(c, by);
-	c->beside = (struct serve_beside){ .aside = aside,
+	c->beside = (struct serve_beside){ .aside = h ? h->aside : NULL,
+					   .brief = h ? h->brief : NULL,
 					   .job = by && by->job ? by->job : &c->job,
 					   .client = c->share };
 	return 0;
@@ -346,8 +354,7 @@ int serve_chat_open_given(struct serve_chat **out, struct serve_service *s, cons
 int serve_chat_open(struct serve_chat **out, struct serve_host *h, enum api_shape shape,
 		    const void *body, size_t len, const struct serve_caller *by, struct err *e)
 {
-	TRY(chat_new(out, serve_host_aside(h), by, &(struct serve_chat_given){ .shape = shape },
-		     e));
+	TRY(chat_new(out, h, by, &(struct serve_chat_given){ .shape = shape }, e));
 	(*out)->asked_us = env_steady_us(serve_host_env(h));
 	int rc = parse(*out, body, len, by, e);
 	if (rc == 0)
@@ -381,7 +388,7 @@ int serve_chat_count(struct serve_host *h, enum api_shape shape, const void *bod
 {
 	const struct serve_chat_given given = { .shape = shape, .counts = true };
 	struct serve_chat *c;
-	TRY(chat_new(&c, serve_host_aside(h), by, &given, e));
+	TRY(chat_new(&c, h, by, &given, e));
 	int rc = parse(c, body, len, by, e);
 	if (rc == 0)
 		rc = find_service(c, h, by, e);

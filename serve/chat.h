@@ -84,6 +84,9 @@ const struct policy_profile *serve_chat_profile(const struct serve_chat *c);
 const struct filter_set *serve_rules(const struct serve_chat *c, enum policy_phase phase);
 bool serve_shadowed(const struct serve_chat *c);
 
+/* Whether other clients have answers in the making. */
+bool serve_has_company(const struct serve_chat *c);
+
 /* The text that calls are named after. */
 const char *serve_chat_name(const struct serve_chat *c);
 

@@ -76,7 +76,17 @@ static int open_choice(struct answer *a, unsigned i, struct err *e)
 	return engine_session_open(&ch->session, a->by->engine, &q, e);
 }
 
-static int make_prompt(void *self, struct err *e) { return serve_engine_prompt(self, e); }
+/* A session for each choice takes longer than a short prompt: its logits and its sampler. */
+static int begin_answer(void *self, struct err *e)
+{
+	struct answer *a = self;
+	TRY(serve_engine_prompt(a, e));
+	while (a->choices < a->q.asked->n) {
+		a->choices++;
+		TRY(open_choice(a, a->choices - 1, e));
+	}
+	return 0;
+}
 
 static int engine_answer_open(void *self, const struct answer_request *q, struct answer **out,
 			      struct err *e)
@@ -86,12 +96,8 @@ static int engine_answer_open(void *self, const struct answer_request *q, struct
 		return err_set(e, ERR_NOMEM, "out of memory for an answer");
 	a->by = self;
 	a->q = *q;
-	TRY(q->beside ? serve_beside(q->beside, make_prompt, a, e) : make_prompt(a, e));
+	TRY(q->beside ? serve_beside(q->beside, begin_answer, a, e) : begin_answer(a, e));
 	a->q.beside = NULL;
-	while (a->choices < q->asked->n) {
-		a->choices++;
-		TRY(open_choice(a, a->choices - 1, e));
-	}
 	return 0;
 }
 
@@ -305,6 +311,12 @@ static void engine_answers_load(void *self, struct engine_load *out)
 	engine_load(m->engine, out);
 }
 
+static bool engine_others(void *self, const char *client)
+{
+	const struct serve_engine *m = self;
+	return engine_has_others(m->engine, client);
+}
+
 static void serve_engine_free(void *self)
 {
 	struct serve_engine *m = self;
@@ -323,6 +335,7 @@ const struct answerer serve_engine_answerer = {
 	.facts = engine_answer_facts,
 	.model = engine_model,
 	.load = engine_answers_load,
+	.others = engine_others,
 	.cancel = engine_answer_cancel,
 	.close = engine_answer_close,
 	.free = serve_engine_free,

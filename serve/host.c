@@ -20,6 +20,8 @@ int serve_host_open(struct serve_host **out, struct flow *f, struct err *e)
 	int rc = serve_receipt_key(f, h->id_key, e);
 	if (rc == 0)
 		rc = aside_open(&h->aside, 0, NULL, e);
+	if (rc == 0)
+		rc = aside_open(&h->brief, 0, NULL, e);
 	if (rc < 0) {
 		serve_host_close(h);
 		*out = NULL;
@@ -36,6 +38,7 @@ void serve_host_close(struct serve_host *h)
 	for (size_t i = h->count; i-- > 0;) /* those that share threads before whose they are */
 		serve_service_close(h->service[i]);
 	aside_close(h->aside);
+	aside_close(h->brief);
 	json_decref(h->last_reload);
 	pthread_mutex_destroy(&h->reloading);
 	pthread_mutex_destroy(&h->lock);

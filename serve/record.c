@@ -327,25 +327,51 @@ static int make_result(struct serve_chat *c, const struct buf *line, struct err 
 	return obj_done(&o, &c->result, e);
 }
 
+/* What is recorded. */
+struct prepared {
+	struct serve_chat *c;
+	struct decision_fields fields;
+	json_t *retained;
+};
+
+static int prepare(void *self, struct err *e)
+{
+	struct prepared *p = self;
+	TRY(serve_record_decide(p->c, e));
+	if (!p->c->service->recording)
+		return 0;
+	TRY(serve_decision_fields(&p->c->decision, &p->fields, e));
+	return serve_decision_retained(&p->c->decision, &p->retained, e);
+}
+
+/* Whoever begins and cancels a hundred answers a second has as many records made: while others
+ * wait for the passes, one after another. What has begun is recorded, whoever is gone: the job is
+ * its own, and nobody cancels it. */
+static int prepare_beside(struct prepared *p, struct err *e)
+{
+	struct aside_job job = { 0 };
+	struct serve_beside where = p->c->beside;
+	where.job = &job;
+	where.wait_us = 0;
+	where.heavy = false;
+	where.company = serve_has_company(p->c);
+	return serve_beside(&where, prepare, p, e);
+}
+
 int serve_record_append(struct serve_chat *c, struct err *e)
 {
-	struct decision_fields fields = { 0 };
+	struct prepared p = { .c = c };
 	struct buf line = { 0 };
-	json_t *retained = NULL;
 	c->recorded = true;
-	int rc = serve_record_decide(c, e);
+	int rc = prepare_beside(&p, e);
 	if (!c->service->recording)
 		return rc;
 	if (rc == 0)
-		rc = serve_decision_fields(&c->decision, &fields, e);
-	if (rc == 0)
-		rc = serve_decision_retained(&c->decision, &retained, e);
-	if (rc == 0)
-		rc = append_decision(c, &fields, retained, &line, e);
+		rc = append_decision(c, &p.fields, p.retained, &line, e);
 	else
 		append_lost(c);
-	serve_decision_fields_free(&fields);
-	json_decref(retained);
+	serve_decision_fields_free(&p.fields);
+	json_decref(p.retained);
 	if (rc == 0)
 		rc = make_result(c, &line, e);
 	buf_free(&line);

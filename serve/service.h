@@ -57,6 +57,7 @@ struct serve_service {
 struct serve_host {
 	struct flow *flow;
 	struct aside *aside; /* for what takes long before an answer begins */
+	struct aside *brief; /* and for what does not, while others have answers in the making */
 	uint8_t id_key[16];
 	struct serve_service *service[SERVE_SERVICES_MAX];
 	size_t count;

@@ -1,5 +1,6 @@
 /* Work beside: by client, least served first; what was not begun can be cancelled. */
 #include "base/aside.h"
+#include "base/pool.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>
@@ -228,4 +229,25 @@ Test(aside, two_jobs_at_once_do_not_wait_for_one_thread)
 		aside_close(a);
 		cr_assert(p[0].met && p[1].met, "turn %d", turn);
 	}
+}
+
+static void whole(void *ctx, struct part part) { *(struct part *)ctx = part; }
+
+static void run_in_pool(void *arg)
+{
+	struct part part = { 0 };
+	pool_run(arg, 9, whole, &part);
+	cr_expect(part.begin == 0 && part.end == 9, "the core of the other thread is its own");
+}
+
+Test(aside, a_job_has_a_core_of_those_of_the_passes)
+{
+	struct pool *p;
+	struct err e = { 0 };
+	struct aside *a = must_open(2);
+	cr_assert_eq(pool_open(&p, 2, NULL, &e), 0, "%s", e.text);
+	struct aside_job job = { .work = run_in_pool, .arg = p };
+	cr_expect(aside_run(a, &job));
+	pool_close(p);
+	aside_close(a);
 }

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MOST 1000
 
@@ -147,4 +148,61 @@ Test(pool, is_held_by_one_caller_at_a_time)
 	pool_close(p);
 	pool_hold(NULL);
 	pool_release(NULL);
+}
+
+static void count_worker(void *ctx, struct part part)
+{
+	((uint32_t *)ctx)[part.worker] += part.end - part.begin;
+}
+
+/* Parts that each of three workers took in so many calls. */
+static void count_workers(struct pool *p, int calls, uint32_t taken[3])
+{
+	memset(taken, 0, 3 * sizeof *taken);
+	for (int i = 0; i < calls; i++)
+		pool_run(p, MOST, count_worker, taken);
+}
+
+Test(pool, leaves_a_core_to_each_thread_that_computes_beside)
+{
+	uint32_t taken[3];
+	struct part part = { 0 };
+	struct pool *p;
+	struct err e = { 0 };
+	cr_assert_eq(pool_open(&p, 3, NULL, &e), 0, "%s", e.text);
+	pool_beside_begin();
+	count_workers(p, 1, taken); /* tells them */
+	usleep(20000);
+	count_workers(p, 300, taken);
+	cr_expect_eq(taken[2], 0);
+	cr_expect_eq(taken[0] + taken[1], 300 * MOST);
+	pool_beside_begin();
+	pool_run(p, 7, whole, &part);
+	cr_expect(part.begin == 0 && part.end == 7 && part.count == 7 && part.worker == 0);
+	for (int i = 0; i < 5; i++) /* more than there are threads */
+		pool_beside_begin();
+	pool_run(p, 7, whole, &part);
+	cr_expect(part.end == 7 && part.worker == 0, "the caller's is always left");
+	for (int i = 0; i < 7; i++)
+		pool_beside_end();
+	for (int i = 0; i < 5000 && (i == 0 || taken[2] == 0); i++) {
+		count_workers(p, 1, taken);
+		usleep(1000);
+	}
+	cr_expect_gt(taken[2], 0, "and come back");
+	pool_close(p);
+}
+
+Test(pool, ends_while_threads_rest)
+{
+	uint32_t taken[3];
+	struct pool *p;
+	struct err e = { 0 };
+	for (int i = 0; i < 50; i++) {
+		pool_beside_begin();
+		cr_assert_eq(pool_open(&p, 3, NULL, &e), 0, "%s", e.text);
+		count_workers(p, 5, taken);
+		pool_close(p);
+		pool_beside_end();
+	}
 }

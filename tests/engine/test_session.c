@@ -453,3 +453,17 @@ Test(engine_session, prompts_are_shared_within_a_group_and_with_nobody_else)
 	}
 	engine_close(m);
 }
+
+Test(engine_session, knows_whether_others_wait_for_the_passes)
+{
+	struct engine *m = open_model(MODEL, NULL, 1);
+	struct engine_request q = request_of(10, 5);
+	cr_expect(!engine_has_others(m, "one"));
+	q.client = "one";
+	struct engine_session *one = must_open(m, &q);
+	cr_expect(!engine_has_others(m, "one"));
+	cr_expect(engine_has_others(m, "two") && engine_has_others(m, NULL));
+	engine_session_close(one);
+	cr_expect(!engine_has_others(m, "two"));
+	engine_close(m);
+}

@@ -2,6 +2,7 @@
 #include "tests/serve/support.h"
 
 #include <string.h>
+#include <unistd.h>
 
 static struct served at;
 
@@ -85,4 +86,22 @@ Test(serve_host, is_ready_while_any_service_is)
 	cr_expect_eq(serve_host_ready(empty, &e), ERR_UNAVAILABLE);
 	serve_host_close(empty);
 	serve_host_close(NULL);
+}
+
+/* What a client's many short requests take is done one after another while others wait for the passes; who is
+ * alone does it at once. The record too, of a chat that nobody reads to its end. */
+Test(serve_host, requests_in_company_are_opened_and_recorded_beside)
+{
+	struct err e = { 0 };
+	pid_t me = gettid();
+	for (int others = 0; others < 2; others++) {
+		at.script->others = others;
+		cr_expect_eq(ask("m", NULL, &e), 0, "%s", e.text);
+		cr_expect(at.script->prompt_by != 0 && (at.script->prompt_by != me) == others);
+		cr_expect_eq(at.script->recorded_beside, others);
+	}
+	struct aside_job gone = { 0 };
+	aside_cancel(&gone);
+	cr_expect_eq(ask("m", &(struct serve_caller){ .job = &gone }, &e), ERR_UNAVAILABLE, "and not begun");
+	cr_expect_str_eq(e.text, "the answer is not wanted any more");
 }

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct answer {
 	struct script *by;
@@ -17,11 +18,21 @@ struct answer {
 	atomic_bool gone;
 };
 
+static int note_prompt(void *self, struct err *e)
+{
+	(void)e;
+	((struct script *)self)->prompt_by = gettid();
+	return 0;
+}
+
 static int script_open(void *self, const struct answer_request *q, struct answer **out, struct err *e)
 {
 	struct script *s = self;
 	struct answer *a = *out = calloc(1, sizeof *a);
 	s->asked = *q;
+	s->opened_by = gettid();
+	if (q->beside && serve_beside(q->beside, note_prompt, s, e) < 0)
+		return ERR_UNAVAILABLE;
 	s->opened++;
 	a->by = s;
 	a->choices = s->open_error ? s->open_choices : q->asked->n;
@@ -78,6 +89,7 @@ static int script_token(struct answer *a, unsigned i, size_t index, struct answe
 
 static void script_facts(const struct answer *a, struct answer_facts *out)
 {
+	a->by->recorded_beside |= gettid() != a->by->opened_by;
 	*out = (struct answer_facts){
 		.prompt = a->id, .prompt_count = 3, .cached = 2, .choices = a->choices
 	};
@@ -92,6 +104,12 @@ static void script_model(const void *self, struct answer_model *out)
 		.knows_ids = true, .regime = "script/1", .context_max = 64, .ids = s->ids,
 		.prompt_bytes_max = s->prompt_bytes_max
 	};
+}
+
+static bool script_others(void *self, const char *client)
+{
+	(void)client;
+	return ((struct script *)self)->others;
 }
 
 static void script_cancel(struct answer *a)
@@ -116,6 +134,7 @@ const struct answerer script_answerer = {
 	.token = script_token,
 	.facts = script_facts,
 	.model = script_model,
+	.others = script_others,
 	.cancel = script_cancel,
 	.close = script_close,
 	.free = script_free,

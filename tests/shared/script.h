@@ -5,6 +5,7 @@
 #include "serve/answerer.h"
 
 #include <stdatomic.h>
+#include <sys/types.h>
 
 /* One step of a choice: one event, which is one token too where it is content. */
 struct script_step {
@@ -33,8 +34,11 @@ struct script {
 	bool lost;
 	enum reply_ids ids; /* of calls */
 	size_t prompt_bytes_max;
+	bool others; /* other clients have answers in the making */
 	/* what happened */
 	struct answer_request asked;
+	pid_t opened_by, prompt_by; /* threads: that opened, and that made the prompt */
+	bool recorded_beside;       /* another one than opened asked for facts */
 	atomic_uint opened, closed, cancelled, freed;
 };
 
