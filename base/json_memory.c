@@ -13,7 +13,7 @@
 /* Blocks of size i have i * STEP + OWN bytes, which is how the allocator cuts them. */
 #define STEP 16u
 #define OWN sizeof(size_t)
-#define SIZES 16u
+#define SIZES 40u
 #ifdef __SANITIZE_ADDRESS__
 #define KEPT_MOST 0 /* it would not see that a block is used after it was freed */
 #else

@@ -334,17 +334,19 @@ static void json_escape(struct buf *out, unsigned char c)
 		buf_printf(out, "\\u%04x", c);
 }
 
-/* How many bytes from here on are ASCII that JSON writes as it is, eight at a time. */
+/* Sixteen bytes, of which the compiler compares all at once. */
+typedef uint8_t sixteen __attribute__((vector_size(16)));
+
+/* How many bytes from here on are ASCII that JSON writes as it is. */
 static size_t plain_span(const unsigned char *p, size_t len)
 {
 	size_t i = 0;
-	for (uint64_t v, quote, slash; i + sizeof v <= len; i += sizeof v) {
+	for (sixteen v; i + sizeof v <= len; i += sizeof v) {
+		uint64_t other[2];
 		memcpy(&v, p + i, sizeof v);
-		quote = v ^ BYTES_OF('"');
-		slash = v ^ BYTES_OF('\\');
-		uint64_t not_plain = v | (v - BYTES_OF(0x20)) | (quote - BYTES_OF(1)) |
-				     (slash - BYTES_OF(1));
-		if (not_plain & BYTES_OF(0x80))
+		sixteen is = (sixteen)((v - 0x20 >= 0x60) | (v == '"') | (v == '\\'));
+		memcpy(other, &is, sizeof is);
+		if (other[0] | other[1])
 			break;
 	}
 	while (i < len && p[i] >= 0x20 && p[i] < 0x80 && p[i] != '"' && p[i] != '\\')
