@@ -253,7 +253,7 @@ struct step {
 static struct step look(const struct filter_stream *f, size_t gone)
 {
 	struct json_unit u;
-	bool in_string = f->json_out->place.in_string;
+	bool in_string = f->json && f->json_out->place.in_string;
 	const char *bytes = f->raw.bytes + gone;
 	filter_unit(&in_string, f->json, bytes, f->raw.len - gone, true, &u);
 	return (struct step){ .at = f->base,
@@ -318,7 +318,7 @@ static struct found *segment(struct filter_stream *f, const struct step *s, cons
 	x->pub.start = x->pub.end = s->at;
 	x->pub.action = r->action;
 	x->pub.detector = r->detector;
-	if (changes(f, m)) {
+	if (f->json && changes(f, m)) {
 		x->pub.replacement_len = f->json_out->owed;
 		f->json_out->owed = 0;
 		f->json_out->key_changed = true;
@@ -525,7 +525,7 @@ void filter_emit_until(struct filter_stream *f, uint64_t limit, bool final)
 		gone += n;
 		advance(f, n);
 	}
-	if (final && f->record.end == FILTER_OPEN)
+	if (final && f->json && f->record.end == FILTER_OPEN)
 		leave_bare(f);
 	if (gone) {
 		sha256_add(f->seen_hash, f->raw.bytes, gone);
@@ -553,7 +553,8 @@ static const char *rules_text(struct filter_stream *f, const struct found *x)
 void filter_record_fill(struct filter_stream *f)
 {
 	arena_free(&f->record_arena);
-	struct filter_finding *x = arena_array(&f->record_arena, f->founds + 1, sizeof *x);
+	struct filter_finding *x =
+		f->founds ? arena_array(&f->record_arena, f->founds, sizeof *x) : NULL;
 	f->record.finding = x;
 	f->record.findings = x ? f->founds : 0;
 	for (size_t i = 0; x && i < f->founds; i++) {

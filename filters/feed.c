@@ -63,7 +63,6 @@ int filter_feeds_open(struct filter_stream *f)
 		f->feed[s] = f->all_feeds + (size_t)s * each;
 	for (size_t i = 0; i < f->set->groups; i++)
 		TRY(group_feeds(f, &f->set->group[i]));
-	f->hidden.lead = NOWHERE;
 	return 0;
 }
 

@@ -16,18 +16,27 @@ static pcre2_jit_stack *get_stack(void *ctx)
 	return f->jit_stack;
 }
 
+/* What the rules read. */
+static int open_readers(struct filter_stream *f)
+{
+	filter_runs_open(f);
+	f->match_data = pcre2_match_data_create(2, NULL);
+	f->match_context = filter_regex_context();
+	if (!f->match_data || !f->match_context)
+		return ERR_NOMEM;
+	pcre2_jit_stack_assign(f->match_context, get_stack, f);
+	TRY(filter_feeds_open(f));
+	return filter_windows_open(f);
+}
+
 static int open_all(struct filter_stream *f, struct err *e)
 {
 	TRY(sha256_open(&f->seen_hash, e));
 	TRY(sha256_open(&f->emitted_hash, e));
-	f->json_out = calloc(1, sizeof *f->json_out);
-	filter_runs_open(f);
-	f->match_data = pcre2_match_data_create(2, NULL);
-	f->match_context = filter_regex_context();
-	if (!f->json_out || !f->match_data || !f->match_context ||
-	    filter_feeds_open(f) < 0 || filter_windows_open(f) < 0)
+	f->hidden.lead = NOWHERE;
+	f->json_out = f->json ? calloc(1, sizeof *f->json_out) : NULL;
+	if ((f->json && !f->json_out) || (filter_stream_reads(f) && open_readers(f) < 0))
 		return err_set(e, ERR_NOMEM, "out of memory for a filter stream");
-	pcre2_jit_stack_assign(f->match_context, get_stack, f);
 	return 0;
 }
 
@@ -114,6 +123,9 @@ static void feed_text(struct filter_stream *f, bool final)
 			f->record.ill_formed += u.n;
 			f->ill_end = p.end;
 		}
+		f->fed += u.n;
+		if (!filter_stream_reads(f))
+			continue;
 		struct sign s = { .cp = p.cp, .to = 1, .start = p.start, .end = p.end };
 		filter_raw_put(f, &s);
 		if (f->set->strict)
@@ -121,7 +133,6 @@ static void feed_text(struct filter_stream *f, bool final)
 		filter_batch_put(f, &s);
 		if (f->steered)
 			filter_steered_put(f, &s, u.part == JSON_TEXT);
-		f->fed += u.n;
 	}
 	if (final)
 		filter_batch_finish(f);

@@ -191,7 +191,7 @@ struct filter_stream {
 	const struct filter_set *set;
 	bool shadow, json, keys_stay, shaped, cut;
 	bool in_string; /* of the JSON, where the views are */
-	struct json_out *json_out;
+	struct json_out *json_out; /* or NULL: it is not JSON */
 	struct steered *steered; /* or NULL */
 	struct buf raw, out;
 	uint64_t base;    /* raw offset of raw.bytes[0] */
@@ -224,6 +224,9 @@ struct filter_stream {
 	struct arena record_arena;
 	bool nomem, engine_limit;
 };
+
+/* Without rules a text is only hashed, and looked at for ill-formed bytes. */
+static inline bool filter_stream_reads(const struct filter_stream *f) { return f->set->rules > 0; }
 
 /* feed.c */
 int filter_feeds_open(struct filter_stream *f) MUST_USE;

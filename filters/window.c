@@ -76,7 +76,7 @@ int filter_windows_open(struct filter_stream *f)
 
 void filter_windows_close(struct filter_stream *f)
 {
-	for (int i = 0; i < WINDOWS; i++) {
+	for (int i = 0; filter_stream_reads(f) && i < WINDOWS; i++) {
 		struct window *w = &f->window[i];
 		buf_free(&w->text);
 		free(w->start);

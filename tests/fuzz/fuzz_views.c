@@ -189,7 +189,8 @@ static void run(const struct filter_set *set, uint8_t how, const uint8_t *text, 
 	r->finding = calloc(r->record.findings + 1, sizeof *r->finding);
 	if (!r->finding || r->end == FILTER_LIMIT)
 		abort();
-	memcpy(r->finding, r->record.finding, r->record.findings * sizeof *r->finding);
+	if (r->record.findings)
+		memcpy(r->finding, r->record.finding, r->record.findings * sizeof *r->finding);
 	filter_stream_close(f);
 }
 
