@@ -258,9 +258,12 @@ static void add_model(const struct decision *d, struct decision_fields *f)
 /* Of the request, then of the schema that its answer follows. A replay was given both. */
 json_t *serve_decision_unused(const struct decision *d)
 {
+	const struct answer_facts *a = &d->answer;
+	if (!json_array_size(a->without_effect))
+		return json_incref(d->asked->without_effect);
 	json_t *out = json_deep_copy(d->asked->without_effect), *one, *other;
 	size_t i, k;
-	json_array_foreach((json_t *)d->answer.without_effect, i, one) {
+	json_array_foreach((json_t *)a->without_effect, i, one) {
 		bool known = false;
 		json_array_foreach(out, k, other)
 			known = known || json_equal(one, other);
