@@ -56,10 +56,7 @@ static int hide_ours(struct chat *c, int code)
 static int pass_on(struct chat *c)
 {
 	TRY(buf_done(&c->out, &c->err));
-	if (c->out.len)
-		TRY(server_respond_part(c->x, c->out.bytes, c->out.len));
-	buf_clear(&c->out);
-	return 0;
+	return server_respond_part(c->x, &c->out);
 }
 
 /* For chunks that say it. */
@@ -91,7 +88,7 @@ static int take_piece(struct chat *c, const struct api_piece *piece)
 	return 0;
 }
 
-/* To the end; the document of a plain answer is then in c->out. */
+/* To the end, which is then in c->out: of a plain answer all of it. */
 static int take_answer(struct chat *c)
 {
 	struct api_piece piece;
@@ -100,7 +97,7 @@ static int take_answer(struct chat *c)
 		TRY(take_piece(c, &piece));
 	TRY(rc);
 	TRY(api_answer_end(&c->out, &c->answer, serve_chat_result(c->asked), &c->err));
-	return c->answer.facts.asked->stream ? pass_on(c) : buf_done(&c->out, &c->err);
+	return buf_done(&c->out, &c->err);
 }
 
 /* The receipt as a header value; NULL where it is too long: then GET /v1/receipts/ has it. */
@@ -127,17 +124,17 @@ static int answer_plain(struct chat *c)
 static int answer_stream(struct chat *c)
 {
 	const char *const field[] = { "Hallmark-Record", serve_chat_record(c->asked), NULL };
-	TRY(server_respond_begin(c->x, &(struct response){ 200, "text/event-stream", field }));
-	TRY(pass_on(c));
+	TRY(buf_done(&c->out, &c->err));
+	TRY(server_respond_begin(c->x, &(struct response){ 200, "text/event-stream", field },
+				 &c->out));
 	int rc = take_answer(c);
 	if (rc < 0 && rc != CLIENT_GONE) {
 		rc = hide_ours(c, rc);
 		struct api_error error = error_of(c, rc);
 		buf_clear(&c->out);
 		api_answer_fail(&c->out, &c->answer, &error);
-		TRY(pass_on(c));
 	}
-	return rc == CLIENT_GONE ? rc : server_respond_end(c->x);
+	return rc == CLIENT_GONE ? rc : server_respond_end(c->x, &c->out);
 }
 
 /* Of a name that is none here there is no policy to ask under. */

@@ -183,32 +183,46 @@ int server_respond_error(struct exchange *x, const struct api_error *error,
 	return rc;
 }
 
-/* HTTP/1.0 has no chunks: there the end of the connection is the end of the response. */
-int server_respond_begin(struct exchange *x, const struct response *r)
+/* HTTP/1.0 has no chunks: there the end of the connection is the end of the response. An empty
+ * chunk would be the end. */
+static void add_part(struct exchange *x, struct buf *part)
+{
+	x->out.failed |= part->failed;
+	if (!part->len)
+		return;
+	if (x->chunked)
+		buf_printf(&x->out, "%zx\r\n", part->len);
+	buf_add_buf(&x->out, part);
+	if (x->chunked)
+		buf_add_text(&x->out, "\r\n");
+	buf_clear(part);
+}
+
+int server_respond_begin(struct exchange *x, const struct response *r, struct buf *part)
 {
 	x->chunked = !x->request.http10;
 	x->keeps &= x->chunked;
 	start(x, r);
 	buf_add_text(&x->out, x->chunked ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n");
+	add_part(x, part);
 	TRY(flush(x));
 	server_connection_stream(x->c, x->chunked);
 	return 0;
 }
 
-int server_respond_part(struct exchange *x, const char *bytes, size_t len)
+int server_respond_part(struct exchange *x, struct buf *part)
 {
-	if (!x->chunked)
-		return write_out(x, bytes, len);
-	buf_printf(&x->out, "%zx\r\n", len);
-	buf_add(&x->out, bytes, len);
-	buf_add_text(&x->out, "\r\n");
-	return flush(x);
+	add_part(x, part);
+	return x->out.len || x->out.failed ? flush(x) : 0;
 }
 
-int server_respond_end(struct exchange *x)
+int server_respond_end(struct exchange *x, struct buf *part)
 {
 	server_connection_stream_end(x->c);
-	return x->chunked ? write_out(x, "0\r\n\r\n", 5) : 0;
+	add_part(x, part);
+	if (x->chunked)
+		buf_add_text(&x->out, "0\r\n\r\n");
+	return x->out.len || x->out.failed ? flush(x) : 0;
 }
 
 void server_respond_refusal(struct buf *out, const struct server *s, int status,

@@ -55,11 +55,12 @@ int server_respond_whole(struct exchange *x, const struct response *r,
 int server_respond_error(struct exchange *x, const struct api_error *error,
 			 const char *const *field) MUST_USE;
 
-/* A response whose length is not known: begin, any number of parts (none of them empty), end. Where
- * the end is left out, the client sees that it was cut off. */
-int server_respond_begin(struct exchange *x, const struct response *r) MUST_USE;
-int server_respond_part(struct exchange *x, const char *bytes, size_t len) MUST_USE;
-int server_respond_end(struct exchange *x) MUST_USE;
+/* A response whose length is not known: begin, any number of parts, end. Each goes out at once,
+ * with what it is given of the body: `part` is left empty, and may have been before. Where the end
+ * is left out, the client sees that it was cut off. */
+int server_respond_begin(struct exchange *x, const struct response *r, struct buf *part) MUST_USE;
+int server_respond_part(struct exchange *x, struct buf *part) MUST_USE;
+int server_respond_end(struct exchange *x, struct buf *part) MUST_USE;
 
 /* The statuses that there are; 0 after the last. */
 int server_status_at(size_t i);

@@ -589,6 +589,36 @@ Test(server, a_failing_socket_call_ends_only_its_connection)
 		     atomic_load(&fake_counts.ended) + atomic_load(&fake_counts.aborted));
 }
 
+static ssize_t counted_send(void *ctx, int fd, const void *bytes, size_t len, int flags)
+{
+	struct faulty *f = ctx;
+	atomic_fetch_add(&f->calls, 1);
+	return f->real.send(f->real.ctx, fd, bytes, len, flags);
+}
+
+static int sends_of(struct faulty *f, const struct running *r, const char *body)
+{
+	atomic_store(&f->calls, 0);
+	struct buf b = chat(r->port, body);
+	cr_expect_eq(status(&b), 200);
+	buf_free(&b);
+	return atomic_load(&f->calls);
+}
+
+Test(server, an_answer_goes_out_whole_and_a_streams_head_and_end_with_its_events)
+{
+	struct faulty f = { .real = net_system() };
+	struct net net = f.real;
+	net.ctx = &f;
+	net.send = counted_send;
+	struct running r = start((struct server_options){ .net = &net });
+	int few = sends_of(&f, &r, STREAM("pieces=1")), more = sends_of(&f, &r, STREAM("pieces=4"));
+	cr_expect_eq(sends_of(&f, &r, SAY("pieces=4")), 1);
+	cr_expect_eq(more - few, 3);
+	cr_expect_eq(few, 3);
+	stop(&r);
+}
+
 /* ---- what operators ask, at their socket ---- */
 
 static bool says(struct buf b, int code, const char *what)
