@@ -128,14 +128,12 @@ static const struct match_block *find_usual(const struct match_set *set)
 	return usual;
 }
 
-/* to = x - y, or x; sixteen numbers at a time. */
-static void strip_add(const int16_t *x, const int16_t *y, uint32_t width, int16_t *to)
+/* to = x - y; sixteen numbers at a time. */
+static void strip_difference(const int16_t *x, const int16_t *y, uint32_t width, int16_t *to)
 {
-	for (uint32_t k = 0; y && k < width; k += 16)
+	for (uint32_t k = 0; k < width; k += 16)
 		for (uint32_t l = k; l < k + 16; l++)
 			to[l] = (int16_t)(x[l] - y[l]);
-	if (!y)
-		memcpy(to, x, width * sizeof *to);
 }
 
 static void strip_units(const struct match_block *b, bool differences, int16_t *to)
@@ -147,9 +145,13 @@ static void strip_units(const struct match_block *b, bool differences, int16_t *
 		uint32_t width = b->part[p].width;
 		size_t apart = (size_t)2 * step * width;
 
-		for (uint32_t i = 0; i < count; i++, to += width)
-			strip_add(v + i * apart, differences ? v + (i + 1) % count * apart : NULL,
-				  width, to);
+		for (uint32_t i = 0; i < count; i++, to += width) {
+			const int16_t *x = v + i * apart;
+			if (differences)
+				strip_difference(x, v + (i + 1) % count * apart, width, to);
+			else
+				memcpy(to, x, width * sizeof *to);
+		}
 	}
 }
 
