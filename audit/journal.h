@@ -105,8 +105,9 @@ int audit_journal_remove(struct journal *j, struct err *e) MUST_USE;
  * ERR_NOTFOUND: there is no journal. */
 int audit_journal_read(const char *path, const uint8_t key[32], uint64_t size, struct frame **out,
 		       struct err *e) MUST_USE;
-/* The size of the log after the newest frame that began to be written, 0 without a journal. */
-int audit_journal_reach(const char *path, const uint8_t key[32], uint64_t *size,
+/* The size of the log after the newest frame that began to be written, 0 without a journal. key:
+ * NULL takes what the headers say. */
+int audit_journal_reach(const char *path, const uint8_t *key, uint64_t *size,
 			struct err *e) MUST_USE;
 
 #endif

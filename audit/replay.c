@@ -14,8 +14,10 @@
  *   while the journal was removed  the same: nothing in it is beyond the head
  *
  * Opening for reading must not show less than what was answered. Where a process writes, it waits
- * until that one has published what the journal held when the reader came: a moment. Where none
- * does, it takes the journal in itself, as above. Where it may not, it says so. */
+ * until that one has published what the journal held when the reader came: a moment. One that does
+ * not come to it within seconds, for it was stopped or its disk fails, is read as it stands, and
+ * `audit verify` remarks on it. Where none writes, the reader takes the journal in itself, as
+ * above. Where it may not, it says so. */
 #include "audit/log_in.h"
 
 #include "base/file.h"
@@ -23,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define READER_WAIT_US 10000000
+#define READER_WAIT_US 5000000
 #define READER_STEP_NS 5000000
 
 static struct frame *last_of(struct frame *f)

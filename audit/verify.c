@@ -18,9 +18,12 @@
  *            head    the database is ahead of the folder
  *            copy    a folder by itself lacks the newest files
  *            files   the newest files are torn, and the database has what they held
+ *            journal records wait in a server's journal for the database
  *            vault   an erasure older than version 1 may have taken it
  *            keys    keys.db, or the log, is older than the other remembers it */
 #include "audit/verify.h"
+
+#include "audit/journal.h"
 
 #include "base/file.h"
 
@@ -354,6 +357,23 @@ static int read_synced(struct check *k, struct store_tx *tx)
 	return rc < 0 ? rc : 0;
 }
 
+/* What a running server acknowledged in the last moment is no wonder; where it stays, the server
+ * cannot go on. */
+static int check_journal(struct check *k, uint64_t head)
+{
+	char path[LIMIT_PATH_BYTES];
+	uint64_t reach;
+
+	TRY(file_join(path, k->dir, "../" JOURNAL_NAME, k->e));
+	TRY(audit_journal_reach(path, NULL, &reach, k->e));
+	if (reach > head)
+		audit_check_remark(k, "journal",
+				   "the journal reaches to entry %llu, the database has %llu: the "
+				   "process that writes takes them in, or the next opening",
+				   (unsigned long long)reach, (unsigned long long)head);
+	return 0;
+}
+
 static int check_head(struct check *k, struct store_tx *tx)
 {
 	struct err e = { 0 };
@@ -374,6 +394,8 @@ static int check_head(struct check *k, struct store_tx *tx)
 			(unsigned long long)size, (unsigned long long)k->c.size);
 	if (rc == 0 && size == k->c.size && !digest_equal(&root, &k->c.root))
 		audit_check_problem(k, "head", "the database's root is not the signed one");
+	if (rc == 0)
+		TRY(check_journal(k, size));
 	return judge(k, "head", rc, &e);
 }
 

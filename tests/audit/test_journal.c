@@ -210,6 +210,33 @@ Test(audit_journal, taking_it_in_may_die_at_any_step)
 	place_close(&at);
 }
 
+/* As where a reader may not write; one that verifies the databases alone says what waits. */
+Test(audit_journal, reader_that_cannot_take_it_in_says_so)
+{
+	uint64_t acked[32];
+	struct audit_log *log;
+	struct err e = { 0 };
+	bool died;
+
+	read_vkey();
+	size_t count = run_child("audit.committed", 1, 4, 0, acked, &died);
+	cr_assert_gt(count, 0);
+	place_stores(&at);
+	struct audit_options o = place_options(&at);
+	o.read_only = true;
+	o.keys = NULL;
+	cr_expect_eq(audit_log_open(&log, &o, &e), ERR_UNAVAILABLE);
+	cr_expect(strstr(e.text, "records wait in") && strstr(e.text, "journal"), "%s", e.text);
+	struct audit_verdict *v = place_verify(&at, true);
+	bool told = false; /* in the journal alone; or in the database, and not in the folder */
+	for (size_t i = 0; i < v->remarks; i++)
+		told |= strcmp(v->remark[i].kind, "journal") == 0 ||
+			strcmp(v->remark[i].kind, "head") == 0;
+	cr_expect(v->ok && told, "%zu remarks", v->remarks);
+	place_close(&at);
+	check_as_reader("with the right to write", acked, count);
+}
+
 /* state.db is lost, and a killed server's journal has what the folder lacks. */
 Test(audit_journal, rebuild_brings_back_what_only_the_journal_has)
 {
