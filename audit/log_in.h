@@ -117,6 +117,7 @@ struct audit_log {
 	pthread_cond_t moved;
 	struct pending *first, *last;
 	size_t queued, in_hand; /* waiting; in the batch that is being made durable */
+	size_t batch_before;    /* how many the last one held */
 	bool leading;           /* a thread is making a batch durable */
 	bool settling;          /* a thread is making files durable */
 	bool failed;            /* nothing is taken until the log is opened again: audit/fault.c */
