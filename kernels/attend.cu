@@ -15,10 +15,8 @@
  *          terms, plus that of the second ones. Splits are joined in order as in attn.c. Queries
  *          are columns of an instruction: who shares it does not matter.
  * Limits:  registers 255, threads 256, local 0, loads 16, mma yes
- * Limits attend_kernel<1, 1, 256, false: registers 128, threads 256, local 90, loads 16, mma yes
- * Limits attend_kernel<1, 2: registers 255, threads 256, local 0, mma yes
- * Limits attend_kernel<2, 2: registers 255, threads 256, local 0, mma yes
- * Limits attend_kernel<4, 2: registers 255, threads 256, local 0, mma yes
+ * Limits attend_kernel<1, 1, 256, false: registers 168, threads 256, dynamic 114688, blocks 2,
+ *          local 0, loads 16, mma yes
  * Shared:  queries, scores, and stages: 113 KiB at most where two stages fit so, else 227.
  * Blocks:  2 a multiprocessor for bf16 values of up to 128 and up to 16 queries, else 1. */
 #include "kernels/attend_items.h"
@@ -646,9 +644,18 @@ static bool attend_valid(const struct attend_args &a)
 }
 
 #ifndef DEVICE_STEP
+/* The blocks of 113 KiB that a multiprocessor holds: on 8.0 there is room for one, which then may
+ * have all registers. */
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
+#define ATTEND_BLOCKS 1
+#else
+#define ATTEND_BLOCKS 2
+#endif
+
 /* A kernel for each kind, so that each has its own registers. */
 template <int MT, int PLANES, int TILE, bool WIDE>
-static __global__ void __launch_bounds__(DEVICE_THREADS, MT == 1 && PLANES == 1 && !WIDE ? 2 : 1)
+static __global__ void __launch_bounds__(DEVICE_THREADS,
+					 MT == 1 && PLANES == 1 && !WIDE ? ATTEND_BLOCKS : 1)
 	attend_kernel(const __grid_constant__ struct attend_args a)
 {
 	SHARED_DYNAMIC(unsigned char, shared);

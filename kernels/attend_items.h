@@ -301,8 +301,8 @@ static __device__ __forceinline__ void fill_f32(const unsigned char *from, bool 
 	float4 a = make_float4(0, 0, 0, 0), b = a;
 	uint4 first, second;
 	if (whole) {
-		a = ((const float4 *)from)[0];
-		b = ((const float4 *)from)[1];
+		a = __ldcg((const float4 *)from);
+		b = __ldcg((const float4 *)from + 1);
 	}
 	two_terms(a.x, a.y, &first.x, &second.x);
 	two_terms(a.z, a.w, &first.y, &second.y);

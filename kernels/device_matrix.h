@@ -128,12 +128,12 @@ static __device__ __forceinline__ float device_e8m0(uint32_t s)
 /* What a lane has in flight of a panel: `loads` strides, and words of scales of what they hold: of
  * a group the f16 scales of rows g and g + 8; of two groups the E8M0 scales of both rows; of 128 K
  * one f32. A chunk lies within a segment. */
-template <enum kernel_format f> struct device_chunk {
+template <enum kernel_format f, uint32_t loads> struct device_chunk {
 	using format = device_format<f>;
-	static constexpr uint32_t k = format::loads * format::tiles * FRAGMENT_K / format::parts;
+	static constexpr uint32_t k = loads * format::tiles * FRAGMENT_K / format::parts;
 	static constexpr uint32_t words =
 		f == KERNEL_FP8 ? 1 : k / KERNEL_GROUP * format::scale_bytes / 2;
-	uint4 code[device_format<f>::loads];
+	uint4 code[loads];
 	uint32_t scale[words ? words : 1];
 };
 
@@ -158,23 +158,24 @@ static __device__ __forceinline__ struct device_panel device_panel_of(const stru
 
 /* Strides from `stride` on, as many as a chunk holds; zeros beyond the end, and if there is nothing
  * to load. Every register is written: one that might not be would be kept for all loops around. */
-template <enum kernel_format f>
-static __device__ __forceinline__ void device_load(struct device_chunk<f> &c,
+template <enum kernel_format f, uint32_t loads>
+static __device__ __forceinline__ void device_load(struct device_chunk<f, loads> &c,
 						   const struct device_panel &p, uint32_t stride,
 						   uint32_t lane, bool any)
 {
 	using format = device_format<f>;
-	constexpr uint32_t chunks = FRAGMENT_SEGMENT / device_chunk<f>::k; /* of a segment */
-	uint32_t chunk = stride / format::loads;
+	constexpr uint32_t words = device_chunk<f, loads>::words;
+	constexpr uint32_t chunks = FRAGMENT_SEGMENT / device_chunk<f, loads>::k; /* of a segment */
+	uint32_t chunk = stride / loads;
 	const unsigned char *code = p.at + (size_t)stride * FRAGMENT_STRIDE + lane * 16;
 #pragma unroll
-	for (uint32_t i = 0; i < format::loads; i++) {
+	for (uint32_t i = 0; i < loads; i++) {
 		c.code[i] = make_uint4(0, 0, 0, 0);
 		if (any && stride + i < p.strides)
 			c.code[i] = ptx_load_stream16(code + i * FRAGMENT_STRIDE);
 	}
 	if constexpr (format::scale_bytes > 0) {
-		constexpr uint32_t each = 4 * device_chunk<f>::words; /* bytes */
+		constexpr uint32_t each = 4 * words; /* bytes */
 		const unsigned char *at = p.at + (size_t)p.strides * FRAGMENT_STRIDE +
 					  (chunk / chunks * 8 + lane / 4) * (each * chunks) +
 					  chunk % chunks * each;
@@ -191,13 +192,13 @@ static __device__ __forceinline__ void device_load(struct device_chunk<f> &c,
 	}
 	if constexpr (f == KERNEL_FP8)
 		c.scale[0] = any ? __float_as_uint(__ldg(p.scale + chunk)) : 0;
-	if constexpr (device_chunk<f>::words == 0)
+	if constexpr (words == 0)
 		c.scale[0] = 0;
 }
 
 /* Scale of one of the step's groups, of the lane's row g or g + 8. */
-template <enum kernel_format f>
-static __device__ __forceinline__ float device_scale(const struct device_chunk<f> &c,
+template <enum kernel_format f, uint32_t loads>
+static __device__ __forceinline__ float device_scale(const struct device_chunk<f, loads> &c,
 						     uint32_t group, uint32_t eight)
 {
 	if constexpr (f == KERNEL_FP8)
@@ -209,18 +210,18 @@ static __device__ __forceinline__ float device_scale(const struct device_chunk<f
 }
 
 /* Drop what the step has multiplied: registers have no numbers, so what follows moves down. */
-template <enum kernel_format f>
-static __device__ __forceinline__ void device_step_over(struct device_chunk<f> &c)
+template <enum kernel_format f, uint32_t loads>
+static __device__ __forceinline__ void device_step_over(struct device_chunk<f, loads> &c)
 {
 	using format = device_format<f>;
 	constexpr uint32_t strides = format::step * format::parts / format::tiles;
 	constexpr uint32_t words = f == KERNEL_FP8 || f == KERNEL_MXFP4 ? 1 : 2;
 #pragma unroll
-	for (uint32_t i = 0; i + strides < format::loads; i++)
+	for (uint32_t i = 0; i + strides < loads; i++)
 		c.code[i] = c.code[i + strides];
 	if constexpr (format::group > 0) {
 #pragma unroll
-		for (uint32_t i = 0; i + words < device_chunk<f>::words; i++)
+		for (uint32_t i = 0; i + words < device_chunk<f, loads>::words; i++)
 			c.scale[i] = c.scale[i + words];
 	}
 }

@@ -11,7 +11,7 @@
  * Order:   a segment is one warp's chain of matrix instructions, begun from zero. After each round
  *          of eight segments one thread an output adds them in ascending order. So neither the
  *          number of rows nor that of blocks, nor how much of x has room, changes a bit.
- * Limits:  registers 128, threads 256, dynamic 114688, blocks 2, local 90, loads 16, mma yes
+ * Limits:  registers 128, threads 256, dynamic 114688, blocks 2, local 0, loads 16, mma yes
  * Limits product_wide: registers 255, threads 256, dynamic 184320, blocks 1, local 0, loads 16,
  *          mma yes */
 #include "kernels/device_kernel.h"
@@ -93,28 +93,31 @@ static __device__ __forceinline__ void advance(struct place &p, const struct str
 
 /* ---- a warp's segment ---- */
 
-template <enum kernel_format f> struct chunk_sizes {
+/* Of a chunk for `columns` tiles of x: with many of them Q4's, whose scales take as many registers
+ * as half of its codes, would be spilled. */
+template <enum kernel_format f, uint32_t columns> struct chunk_sizes {
 	using format = device_format<f>;
-	static constexpr uint32_t tiles = format::loads * format::tiles / format::parts;
+	static constexpr uint32_t loads = f == KERNEL_Q4 && columns > 1 ? 2 : format::loads;
+	static constexpr uint32_t tiles = loads * format::tiles / format::parts;
 	static constexpr uint32_t strides = FRAGMENT_TILES * format::parts / format::tiles;
 };
 
-template <enum kernel_format f>
-static __device__ __forceinline__ void load(struct device_chunk<f> &c, const struct work &w,
+template <enum kernel_format f, uint32_t loads>
+static __device__ __forceinline__ void load(struct device_chunk<f, loads> &c, const struct work &w,
 					    struct place p, uint32_t chunk, uint32_t lane, bool any)
 {
 	bool paired = w.mode == PAIRED;
 	uint32_t panel = w.panel + (paired ? p.item / 2 : p.item);
 	device_load<f>(c, device_panel_of<f>(paired && p.item % 2 ? w.up : w.w, panel),
-		       p.segment * chunk_sizes<f>::strides + chunk * device_format<f>::loads, lane,
-		       any);
+		       p.segment * chunk_sizes<f, 1>::strides + chunk * loads, lane, any);
 }
 
 /* A step's tile times x, in which a lane finds what it brings at x[32 j] for the j-th 8 rows. */
-template <enum kernel_format f, uint32_t tiles>
-static __device__ __forceinline__ void multiply_tile(const struct device_chunk<f> &c, uint32_t tile,
-						     const uint4 *x, uint32_t g, uint32_t rows,
-						     bool two, float (&sum)[tiles][4])
+template <enum kernel_format f, uint32_t tiles, uint32_t loads>
+static __device__ __forceinline__ void multiply_tile(const struct device_chunk<f, loads> &c,
+						     uint32_t tile, const uint4 *x, uint32_t g,
+						     uint32_t rows, bool two,
+						     float (&sum)[tiles][4])
 {
 	using format = device_format<f>;
 	uint4 b[tiles];
@@ -142,10 +145,10 @@ static __device__ __forceinline__ void multiply_tile(const struct device_chunk<f
 }
 
 /* The first `count` tiles of a chunk, a step of them at most. */
-template <enum kernel_format f, uint32_t tiles>
-static __device__ __forceinline__ void multiply(const struct device_chunk<f> &c, uint32_t count,
-						const uint4 *x, uint32_t g, uint32_t rows, bool two,
-						float (&sum)[tiles][4])
+template <enum kernel_format f, uint32_t tiles, uint32_t loads>
+static __device__ __forceinline__ void multiply(const struct device_chunk<f, loads> &c,
+						uint32_t count, const uint4 *x, uint32_t g,
+						uint32_t rows, bool two, float (&sum)[tiles][4])
 {
 	using format = device_format<f>;
 	constexpr uint32_t group = format::group ? format::group / FRAGMENT_K : format::step;
@@ -214,6 +217,7 @@ static __device__ __forceinline__ void add_round(const struct work &w, const str
 template <enum kernel_format f, uint32_t tiles>
 static __device__ __forceinline__ void run_stretch(unsigned char *shared, const struct stretch &s)
 {
+	using sizes = chunk_sizes<f, tiles>;
 	constexpr uint32_t step = device_format<f>::step;
 	const struct work &w = *(const struct work *)shared;
 	uint32_t thread = ptx_thread(), warp = thread / WARP, lane = thread % WARP;
@@ -221,7 +225,7 @@ static __device__ __forceinline__ void run_stretch(unsigned char *shared, const 
 	bool two = w.two;
 	uint32_t all = (w.w.columns + FRAGMENT_K - 1) / FRAGMENT_K;
 	struct place mine = { s.item, s.begin }, adding = mine;
-	struct device_chunk<f> next;
+	struct device_chunk<f, sizes::loads> next;
 	advance(mine, s, warp);
 	load<f>(next, w, mine, 0, lane, mine.item < end);
 	for (uint32_t round = 0; adding.item < end; round++) {
@@ -235,9 +239,8 @@ static __device__ __forceinline__ void run_stretch(unsigned char *shared, const 
 					 (first - s.begin * FRAGMENT_TILES) * rows * 4 + lane;
 #pragma unroll 1
 			while (left > 0) {
-				struct device_chunk<f> now = next;
-				uint32_t count =
-					left < chunk_sizes<f>::tiles ? left : chunk_sizes<f>::tiles;
+				struct device_chunk<f, sizes::loads> now = next;
+				uint32_t count = left < sizes::tiles ? left : sizes::tiles;
 				left -= count;
 				chunk++;
 				if (left == 0) {
