@@ -33,6 +33,9 @@
 
 /* Multiprocessors of the device that was opened last (device_runtime.cu). No bit depends on it. */
 extern uint32_t device_multiprocessors;
+/* Bytes of shared memory that a block of it may have: 227 KiB on 9.0 and 10.0, 163 on 8.0, 99 on
+ * 12.0. No bit depends on it either. */
+extern uint32_t device_shared_most;
 /* Launches of this thread may begin before the one ahead of them has ended, up to ptx_launch_wait
  * (device_steps.cu sets it while it records). */
 extern thread_local bool device_launch_ahead;

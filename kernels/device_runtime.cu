@@ -9,6 +9,7 @@ struct stream {
 };
 
 uint32_t device_multiprocessors = 1;
+uint32_t device_shared_most = DEVICE_SHARED_FREE;
 thread_local bool device_launch_ahead;
 cudaLaunchAttribute device_ahead_attribute;
 
@@ -60,6 +61,7 @@ static int open_nth(uint32_t which, struct device_facts *out)
 	out->capability = (uint32_t)(10 * found.major + found.minor);
 	out->multiprocessors = (uint32_t)found.multiProcessorCount;
 	device_multiprocessors = out->multiprocessors;
+	device_shared_most = (uint32_t)found.sharedMemPerBlockOptin;
 	out->memory_bytes = found.totalGlobalMem;
 	out->index = which;
 	out->shared_bytes = found.sharedMemPerBlockOptin;

@@ -32,6 +32,17 @@ struct device_job {
 
 enum device_rows { DEVICE_ROWS_ALL, DEVICE_ROWS_WANTED };
 
+/* How a product is computed; no bit depends on it. All zero: as the library thinks best. A shape
+ * that does not fit the device is made smaller. */
+enum product_kind { PRODUCT_FORM_AUTO, PRODUCT_FORM_NARROW, PRODUCT_FORM_LARGE };
+struct product_form {
+	uint8_t kind;   /* NARROW: for weights that stream; LARGE: for matrix units */
+	uint8_t blocks; /* NARROW: of a multiprocessor, 1 or 2 */
+	uint8_t rows;   /* LARGE: of an item, 16, 32 or 64 */
+	uint8_t stages; /* LARGE: of weights, 2 to 4 */
+	uint32_t room;  /* NARROW: bytes of shared memory, 64 KiB at least */
+};
+
 struct product_args {
 	const struct device_batch *batch;
 	const struct device_job *job; /* [jobs], in device memory */
@@ -44,6 +55,7 @@ struct product_args {
 	uint32_t rows_most;    /* of one job, in any pass that these args are used for */
 	uint32_t panels;       /* of all jobs together (kernel_panels of w): for the launch */
 	uint32_t terms;        /* 1 or 2 */
+	struct product_form form;
 };
 
 #endif

@@ -1,22 +1,22 @@
-/* Products of weights with rows (kernels/operation_product.h says what, and in which order).
- * Bound:   memory up to some 32 rows, then matrix units.
- * Bytes:   panels read once for each 64 rows; rows*K*4 read by each block that needs them, from L2;
+/* Products of weights with rows (kernels/operation_product.h says what, and in which order), in the
+ * form for few rows; product_large.cu has the one for many.
+ * Bound:   memory.
+ * Bytes:   panels read once for each 32 rows; rows*K*4 read by each block that needs them, from L2;
  *          rows*outputs*4 written.
- * Launch:  persistent, two blocks of 256 threads a multiprocessor up to 32 rows, then one; a block
- *          takes an equal share of the list of panels (product_share.h). Its eight warps take the
- *          segments of its panels in turn: each loads 512 bytes at a time straight into registers,
- *          a chunk of 4 ahead of the one it multiplies, across segments and panels.
- * Shared:  112 KiB, beyond 32 rows 180 KiB: x in bf16 terms, of as much of K as fits; two rounds'
- *          partial sums; the running sums of some panels.
+ * Launch:  persistent, two blocks of 256 threads a multiprocessor; a block takes an equal share of
+ *          the list of panels (product_share.h). Its eight warps take the segments of its panels in
+ *          turn: each loads 512 bytes at a time straight into registers, a chunk of 4 ahead of the
+ *          one it multiplies, across segments and panels.
+ * Shared:  112 KiB, or what a block may have if that is less: x in bf16 terms, of as much of K as
+ *          fits; two rounds' partial sums; the running sums of some panels.
  * Order:   a segment is one warp's chain of matrix instructions, begun from zero. After each round
  *          of eight segments one thread an output adds them in ascending order. So neither the
  *          number of rows nor that of blocks, nor how much of x has room, changes a bit.
- * Limits:  registers 128, threads 256, dynamic 114688, blocks 2, local 0, loads 16, mma yes
- * Limits product_wide: registers 255, threads 256, dynamic 184320, blocks 1, local 0, loads 16,
- *          mma yes */
+ * Limits:  registers 168, threads 256, dynamic 114688, blocks 2, local 0, loads 16, mma yes */
 #include "kernels/device_kernel.h"
 
-#include "kernels/device_act.h"
+#include "kernels/product_finish.h"
+#include "kernels/product_large.h"
 #include "kernels/product_rows.h"
 #include "kernels/product_share.h"
 
@@ -24,19 +24,11 @@ namespace product_parts
 {
 
 #define PRODUCT_SHARED (112u << 10)
-#define PRODUCT_SHARED_WIDE (180u << 10) /* beyond PRODUCT_NARROW rows */
-#define PRODUCT_NARROW 32
+#define PRODUCT_NARROW 32 /* more rows are computed by product_large.cu, if the form does not say */
 #define PRODUCT_WORK 256 /* bytes of a struct work, rounded up */
 #define COLUMN 20 /* floats from a row's 16 partial sums to the next's: lanes miss each other */
 
-enum mode {
-	ALONE,    /* what the job says, of w alone */
-	PAIRED,   /* w and up in turn */
-	UP_LATER, /* w x plus bias, for: */
-	UP_AFTER  /* up joins what is in out */
-};
-
-/* Some panels of a job with up to 64 rows; and how a block's shared memory is cut for it. */
+/* Some panels of a job with up to 32 rows; and how a block's shared memory is cut for it. */
 struct work {
 	const struct device_job *job;
 	struct device_matrix w, up; /* up: PAIRED */
@@ -45,7 +37,7 @@ struct work {
 	uint32_t first, rows; /* of out */
 	uint32_t tiles;       /* of 8 rows, that instructions are issued for */
 	bool two;             /* terms */
-	/* Bytes from its beginning: rows of x, u32 [64]; f32 [2 rounds][8 warps][partial_floats];
+	/* Bytes from its beginning: rows of x, u32 [32]; f32 [2 rounds][8 warps][partial_floats];
 	 * running sums of items, f32 [runs][run_floats]; x. Not pointers: the compiler would not
 	 * know that they are of shared memory. */
 	uint32_t row_at, partial_at, run_at, x_at, x_bytes;
@@ -60,6 +52,12 @@ static __device__ __forceinline__ uint32_t run_floats(uint32_t tiles)
 	return tiles * 8 * KERNEL_PANEL;
 }
 static __device__ __forceinline__ uint32_t runs_of(uint32_t tiles) { return tiles < 4 ? 16 : 8; }
+
+/* Bytes that a launch of the form for few rows gives. */
+static __host__ __device__ __forceinline__ uint32_t room_of(const struct product_args &a)
+{
+	return a.form.room > 0 ? a.form.room : PRODUCT_SHARED;
+}
 
 static __device__ __forceinline__ void cut_shared(struct work &w, uint32_t bytes)
 {
@@ -264,72 +262,46 @@ static __device__ __forceinline__ void run_stretch(unsigned char *shared, const 
 	}
 }
 
-template <bool wide, enum kernel_format f>
+template <enum kernel_format f>
 static __device__ __forceinline__ void run_tiles(unsigned char *shared, const struct stretch &s)
 {
 	const struct work &w = *(const struct work *)shared;
-	if constexpr (wide) {
-		run_stretch<f, 8>(shared, s);
-	} else {
-		if (w.tiles == 1)
-			run_stretch<f, 1>(shared, s);
-		else if (f != KERNEL_BF16 || w.tiles == 4)
-			run_stretch<f, 4>(shared, s);
-		else if constexpr (f == KERNEL_BF16)
-			run_stretch<f, 2>(shared, s);
-	}
+	if (w.tiles == 1)
+		run_stretch<f, 1>(shared, s);
+	else if (f != KERNEL_BF16 || w.tiles == 4)
+		run_stretch<f, 4>(shared, s);
+	else if constexpr (f == KERNEL_BF16)
+		run_stretch<f, 2>(shared, s);
 }
 
-template <bool wide>
 static __device__ __forceinline__ void run_format(unsigned char *shared, const struct stretch &s)
 {
 	switch (((const struct work *)shared)->w.format) {
 	case KERNEL_F32:
-		run_tiles<wide, KERNEL_F32>(shared, s);
+		run_tiles<KERNEL_F32>(shared, s);
 		break;
 	case KERNEL_BF16:
-		run_tiles<wide, KERNEL_BF16>(shared, s);
+		run_tiles<KERNEL_BF16>(shared, s);
 		break;
 	case KERNEL_FP8:
-		run_tiles<wide, KERNEL_FP8>(shared, s);
+		run_tiles<KERNEL_FP8>(shared, s);
 		break;
 	case KERNEL_F16:
-		run_tiles<wide, KERNEL_F16>(shared, s);
+		run_tiles<KERNEL_F16>(shared, s);
 		break;
 	case KERNEL_Q8:
-		run_tiles<wide, KERNEL_Q8>(shared, s);
+		run_tiles<KERNEL_Q8>(shared, s);
 		break;
 	case KERNEL_Q4:
-		run_tiles<wide, KERNEL_Q4>(shared, s);
+		run_tiles<KERNEL_Q4>(shared, s);
 		break;
 	default:
-		run_tiles<wide, KERNEL_MXFP4>(shared, s);
+		run_tiles<KERNEL_MXFP4>(shared, s);
 		break;
 	}
 }
 
 /* ---- a job ---- */
-
-/* The end of an output's sum v: row of w, row i of the work. */
-static __device__ void finish(const struct work &w, uint32_t row, uint32_t i, float gate, float v)
-{
-	const struct device_job &j = *w.job;
-	float *out = j.out + (size_t)(w.first + i) * j.out_stride + row;
-	bool gated = w.mode == PAIRED || w.mode == UP_AFTER;
-	const float *bias = gated ? j.bias_up : j.bias;
-	v = bias ? v + bias[row] : v;
-	if (w.mode == PAIRED)
-		gate = j.bias ? gate + j.bias[row] : gate;
-	else if (w.mode == UP_AFTER)
-		gate = *out;
-	if (gated || (w.mode == ALONE && j.active))
-		v = device_act(j.act, gated ? gate : v, gated, v, j.parameter);
-	if (w.mode != UP_LATER && j.scale > 0)
-		v *= j.scale;
-	if (w.mode != UP_LATER && j.cap > 0)
-		v = j.cap * device_tanh(v / j.cap);
-	*out = v;
-}
 
 /* The outputs of whole panels, each by the thread that added its sums. */
 static __device__ void finish_panels(const unsigned char *shared, uint32_t panel, uint32_t panels)
@@ -341,7 +313,7 @@ static __device__ void finish_panels(const unsigned char *shared, uint32_t panel
 		for (uint32_t e = threadIdx.x; e < w.rows * KERNEL_PANEL; e += DEVICE_THREADS) {
 			uint32_t row = (w.panel + panel + n) * KERNEL_PANEL + e % KERNEL_PANEL;
 			if (row < w.w.rows)
-				finish(w, row, e / KERNEL_PANEL, run[e],
+				finish(*w.job, w.mode, row, w.first + e / KERNEL_PANEL, run[e],
 				       run[(each - 1) * size + e]);
 		}
 	}
@@ -349,7 +321,7 @@ static __device__ void finish_panels(const unsigned char *shared, uint32_t panel
 
 /* All panels of the work. x is staged once if all of K has room, else anew for each stretch of K;
  * panels go by as many as have running sums. */
-template <bool wide> static __device__ void run_panels(unsigned char *shared)
+static __device__ void run_panels(unsigned char *shared)
 {
 	const struct work &w = *(const struct work *)shared;
 	uint32_t each = w.mode == PAIRED ? 2 : 1, batch = runs_of(w.tiles) / each;
@@ -367,7 +339,7 @@ template <bool wide> static __device__ void run_panels(unsigned char *shared)
 					   begin * FRAGMENT_TILES, until - begin * FRAGMENT_TILES,
 					   w.two, (uint4 *)(shared + w.x_at));
 			__syncthreads();
-			run_format<wide>(shared, s);
+			run_format(shared, s);
 		}
 		finish_panels(shared, panel, panels);
 	}
@@ -386,22 +358,20 @@ static __device__ __forceinline__ void prefetch(const struct device_matrix &w, u
 static __device__ void begin_work(const struct product_args &a, const struct device_job &j,
 				  uint32_t first, uint32_t rows, struct work &w)
 {
-	bool narrow = a.rows_most <= PRODUCT_NARROW;
 	w.job = &j;
 	w.w = j.w;
 	w.up = j.up;
-	w.mode = !j.up.at ? ALONE : j.up.format == j.w.format ? PAIRED : UP_LATER;
+	w.mode = mode_of(j);
 	w.first = first;
 	w.rows = rows;
 	bool bf16 =
 		j.w.format == KERNEL_BF16 && w.mode != UP_LATER; /* others have no form for 16 */
-	w.tiles = !narrow ? 8 : rows <= 8 ? 1 : rows <= 16 && bf16 ? 2 : 4;
+	w.tiles = rows <= 8 ? 1 : rows <= 16 && bf16 ? 2 : 4;
 	w.two = a.terms == 2;
-	cut_shared(w, narrow ? PRODUCT_SHARED : PRODUCT_SHARED_WIDE);
+	cut_shared(w, room_of(a));
 }
 
 /* Panels [panel, panel + panels) of a job times its `block`-th rows. */
-template <bool wide>
 static __device__ void run_work(const struct product_args &a, const struct device_job &j,
 				uint32_t block, uint32_t panel, uint32_t panels,
 				unsigned char *shared)
@@ -425,7 +395,7 @@ static __device__ void run_work(const struct product_args &a, const struct devic
 	__syncthreads();
 	/* Twice for an up of another format. One call of what has many forms. */
 	for (bool again = true; again;) {
-		run_panels<wide>(shared);
+		run_panels(shared);
 		again = w.mode == UP_LATER;
 		__syncthreads();
 		if (again && threadIdx.x == 0) {
@@ -436,7 +406,6 @@ static __device__ void run_work(const struct product_args &a, const struct devic
 	}
 }
 
-template <bool wide>
 static __device__ void run_share(const struct product_args &a, unsigned char *shared)
 {
 	struct share s = share_of(a);
@@ -449,7 +418,7 @@ static __device__ void run_share(const struct product_args &a, unsigned char *sh
 		while (from < end) {
 			uint32_t panel = from % panels;
 			uint32_t count = panels - panel < end - from ? panels - panel : end - from;
-			run_work<wide>(a, j, from / panels, panel, count, shared);
+			run_work(a, j, from / panels, panel, count, shared);
 			from += count;
 		}
 		s.base += (uint64_t)cost * items;
@@ -460,19 +429,22 @@ static __device__ void run_share(const struct product_args &a, unsigned char *sh
 
 static size_t product_shared(const struct product_args &a)
 {
-	return a.rows_most > PRODUCT_NARROW ? PRODUCT_SHARED_WIDE : PRODUCT_SHARED;
+	return product_parts::room_of(a);
 }
 
 static bool product_valid(const struct product_args &a)
 {
 	return a.batch && a.job && a.rows_most > 0 && a.terms >= 1 && a.terms <= 2 &&
-	       a.always <= a.jobs && (a.active || a.always == 0);
+	       a.always <= a.jobs && (a.active || a.always == 0) &&
+	       a.form.kind <= PRODUCT_FORM_LARGE && a.form.blocks <= 2 && a.form.stages != 1 &&
+	       a.form.stages <= 4 && a.form.rows % 16 == 0 && a.form.rows <= 64 &&
+	       a.form.rows != 48 && (a.form.room == 0 || a.form.room >= (64u << 10));
 }
 
 #ifdef DEVICE_STEP
 static __device__ void product_block(const struct product_args &a, unsigned char *shared)
 {
-	product_parts::run_share<false>(a, shared); /* lists with more rows are refused */
+	product_parts::run_share(a, shared);
 }
 
 /* Begin to fetch what this block will read first, while what a's rows come from is not done yet. */
@@ -495,7 +467,7 @@ static __device__ void product_block(const struct product_args &a, unsigned char
 #else
 static uint32_t product_blocks(const struct product_args &a)
 {
-	uint32_t most = device_multiprocessors * (a.rows_most > PRODUCT_NARROW ? 1 : 2);
+	uint32_t most = device_multiprocessors * (a.form.blocks > 0 ? a.form.blocks : 2);
 	uint64_t items = (uint64_t)a.panels * ((a.rows_most - 1) / PRODUCT_ROWS + 1);
 	return items < most ? (uint32_t)items : most;
 }
@@ -506,30 +478,26 @@ static __global__ void __launch_bounds__(DEVICE_THREADS, 2)
 	SHARED_DYNAMIC(unsigned char, shared);
 	ptx_launch_next();
 	ptx_launch_wait();
-	product_parts::run_share<false>(a, shared);
-}
-
-static __global__ void __launch_bounds__(DEVICE_THREADS, 1)
-	product_wide(const __grid_constant__ struct product_args a)
-{
-	SHARED_DYNAMIC(unsigned char, shared);
-	ptx_launch_next();
-	ptx_launch_wait();
-	product_parts::run_share<true>(a, shared);
+	product_parts::run_share(a, shared);
 }
 
 extern "C" int product_cuda(void *stream, const struct product_args *a)
 {
 	if (!product_valid(*a))
 		return cudaErrorInvalidValue;
-	auto *kernel = a->rows_most > PRODUCT_NARROW ? product_wide : product_narrow;
-	uint32_t blocks = product_blocks(*a);
-	const cudaLaunchConfig_t launch = device_launch(stream, blocks, product_shared(*a));
+	if (a->form.kind == PRODUCT_FORM_LARGE ||
+	    (a->form.kind == PRODUCT_FORM_AUTO && a->rows_most > PRODUCT_NARROW))
+		return product_large_launch(stream, *a);
+	struct product_args with = *a;
+	if (product_shared(with) > device_shared_most)
+		with.form.room = device_shared_most;
+	uint32_t blocks = product_blocks(with);
+	const cudaLaunchConfig_t launch = device_launch(stream, blocks, product_shared(with));
 	cudaError_t error =
-		cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+		cudaFuncSetAttribute(product_narrow, cudaFuncAttributeMaxDynamicSharedMemorySize,
 				     (int)launch.dynamicSmemBytes);
 	if (error == cudaSuccess && blocks > 0)
-		error = cudaLaunchKernelEx(&launch, kernel, *a);
+		error = cudaLaunchKernelEx(&launch, product_narrow, with);
 	return error;
 }
 #endif

@@ -1,4 +1,4 @@
-/* Private to product.cu: rows of x in shared memory, as lanes bring them to a matrix instruction
+/* Private to product.cu, in part to product_large.cu: rows of x in shared memory, as lanes bring them to a matrix instruction
  * (its 8-column operand B: a row of x is a column).
  *
  * x [tile of 16 K][row][t of 4] 16 bytes: the bf16 terms of k = 2t, 2t+1; of 2t+8, 2t+9; then the
@@ -31,8 +31,9 @@ static __device__ __forceinline__ void split(float2 v, bool two, uint32_t *first
 }
 
 /* Tiles [tile, tile + tiles) of the rows x[row[i]]. */
-static __device__ void stage_rows(const struct device_job &j, const uint32_t *row, uint32_t rows,
-				  uint32_t tile, uint32_t tiles, bool two, uint4 *out)
+[[maybe_unused]] static __device__ void stage_rows(const struct device_job &j, const uint32_t *row,
+						   uint32_t rows, uint32_t tile, uint32_t tiles,
+						   bool two, uint4 *out)
 {
 	constexpr uint32_t ahead = 4;
 	uint32_t columns = j.w.columns, count = tiles * rows * 4;

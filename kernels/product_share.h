@@ -1,6 +1,6 @@
-/* Private to product.cu: which panels of which jobs a block multiplies.
+/* Private to product.cu, in part to product_large.cu: which panels of which jobs a block multiplies.
  *
- * Jobs are a list, a job is its blocks of 64 rows one after the other, and each of these its
+ * Jobs are a list, a job is its blocks of 32 rows one after the other, and each of these its
  * panels. Every panel has a cost, and of the sum of costs each block of the grid gets an equal,
  * contiguous share: the panels whose cost begins in it. So neighbours in the list share a block's
  * rows of x, and which blocks there are changes no bit. Every warp finds the share by itself, a
@@ -8,7 +8,7 @@
 #ifndef KERNELS_PRODUCT_SHARE_H
 #define KERNELS_PRODUCT_SHARE_H
 
-#define PRODUCT_ROWS 64 /* of a block of rows */
+#define PRODUCT_ROWS 32 /* of a block of rows */
 
 namespace product_parts
 {
@@ -59,7 +59,7 @@ static __device__ __forceinline__ uint32_t blocks_of(uint32_t rows)
  * instructions. Eight of these take about as long as a stride from memory. */
 static __device__ __forceinline__ uint32_t panel_cost(const struct device_job &j, uint32_t rows)
 {
-	uint32_t tiles = (rows + 7) / 8 < 8 ? (rows + 7) / 8 : 8;
+	uint32_t tiles = (rows + 7) / 8 < 4 ? (rows + 7) / 8 : 4;
 	uint32_t read = (uint32_t)(j.w.panel_bytes / FRAGMENT_STRIDE);
 	uint32_t instructions = (j.w.columns + FRAGMENT_K - 1) / FRAGMENT_K * tiles;
 	uint32_t cost = instructions / 8 > read ? instructions / 8 : read;
@@ -73,7 +73,7 @@ static __device__ uint64_t job_cost(const struct product_args &a, uint32_t place
 	return (uint64_t)panel_cost(j, rows) * panels_of(j) * blocks_of(rows);
 }
 
-static __device__ struct share share_of(const struct product_args &a)
+[[maybe_unused]] static __device__ struct share share_of(const struct product_args &a)
 {
 	struct share s = {};
 	s.places = places_of(a);
