@@ -12,8 +12,9 @@
 
 /* Read by other rooms, which say what they mean. */
 static const char *const other_variables[] = {
-	"HALLMARK_HOME", "HALLMARK_CONFIG",   "HALLMARK_PASSPHRASE", "HALLMARK_KERNELS",
-	"HALLMARK_CUDA", "HALLMARK_CRASH_AT", "HALLMARK_NULLS",
+	"HALLMARK_HOME",       "HALLMARK_CONFIG",   "HALLMARK_PASSPHRASE",
+	"HALLMARK_KERNELS",    "HALLMARK_CUDA",     "HALLMARK_CUDA_CHOICE",
+	"HALLMARK_CUDA_STEPS", "HALLMARK_CRASH_AT", "HALLMARK_NULLS",
 };
 
 /* ---- one option ---- */

@@ -3,7 +3,7 @@
 #include "base/machine.h"
 #include "base/text.h"
 #include "cli/doctor.h"
-#include "kernels/device.h"
+#include "kernels/choice.h"
 #include "kernels/kernels.h"
 #include "net/tls.h"
 
@@ -78,8 +78,9 @@ static void check_gpu(struct cli_doctor *d)
 	struct err why = { 0 };
 	uint64_t bytes = 0;
 	if (device_open(&device, NULL, &why) == 0 && device_memory(device, &bytes, &why) == 0)
-		cli_doctor_say(d, "gpu", CLI_OK, NULL, "%s, %.1f GB free",
-			       device_info(device)->name, (double)bytes / 1e9);
+		cli_doctor_say(d, "gpu", CLI_OK, NULL, "%s, %.1f GB free, forms of operations: %s",
+			       device_info(device)->name, (double)bytes / 1e9,
+			       device_choices(device)->said);
 	else
 		cli_doctor_say(d, "gpu", CLI_OK, NULL, "none is used: %s", why.text);
 	device_close(device);

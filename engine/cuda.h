@@ -6,6 +6,7 @@
 
 #include "engine/cpu.h"
 #include "kernels/device.h"
+#include "kernels/choice.h"
 
 #include <stdatomic.h>
 
@@ -225,6 +226,8 @@ struct cuda_maker {
 union cuda_args *cuda_step_add(struct cuda_maker *k, enum device_operation what);
 struct device_job *cuda_job_add(struct cuda_maker *k, const struct kernel_matrix *w);
 struct product_args cuda_product_of(const struct cuda_maker *k, size_t first);
+struct product_form cuda_form_of(const struct cuda_maker *k, size_t first,
+				 enum device_class shapes);
 struct product_args *cuda_product_add(struct cuda_maker *k, size_t first);
 
 /* cuda_attend.c: all of a layer's attention that does not depend on addresses. */

@@ -57,6 +57,9 @@ struct attend_args cuda_attend_shape(const struct cuda *m, uint32_t layer, uint3
 	a.query_row = (size_t)l->heads * a.wide;
 	a.tail_head = a.latent ? c->nope + c->rope_head : 0;
 	a.tail_row = l->heads * a.tail_head;
+	a.form = device_attend_form(
+		device_choice_find(device_choices(m->device), DEVICE_attend, (uint8_t)m->kind,
+				   a.latent ? DEVICE_LATENT : DEVICE_HEADS, rows));
 	return a;
 }
 

@@ -116,6 +116,7 @@ static void experts_add(struct cuda_maker *k, size_t first)
 	struct product_args *p = cuda_product_add(k, first);
 	p->active = k->m->work.active;
 	p->always = k->m->config.gate.experts;
+	p->form = cuda_form_of(k, first, DEVICE_EXPERTS);
 }
 
 static void networks_add(struct cuda_maker *k, const struct layer_weights *w)

@@ -48,6 +48,21 @@ struct device_job *cuda_job_add(struct cuda_maker *k, const struct kernel_matrix
 	return j;
 }
 
+/* An expert has some of a pass's rows. */
+struct product_form cuda_form_of(const struct cuda_maker *k, size_t first, enum device_class shapes)
+{
+	uint32_t rows = k->list->rows;
+	if (k->jobs == first)
+		return (struct product_form){ 0 };
+	if (shapes == DEVICE_EXPERTS) {
+		const struct kernel_gate *g = &k->m->config.gate;
+		rows = (rows * g->top_k + g->experts - 1) / g->experts;
+	}
+	return device_product_form(device_choice_find(device_choices(k->m->device), DEVICE_product,
+						      (uint8_t)k->job[first].w.format, shapes,
+						      rows));
+}
+
 struct product_args cuda_product_of(const struct cuda_maker *k, size_t first)
 {
 	struct product_args p = {
@@ -60,6 +75,7 @@ struct product_args cuda_product_of(const struct cuda_maker *k, size_t first)
 	};
 	for (size_t i = first; i < k->jobs; i++)
 		p.panels += (k->job[i].w.rows + KERNEL_PANEL - 1) / KERNEL_PANEL;
+	p.form = cuda_form_of(k, first, DEVICE_DENSE);
 	return p;
 }
 

@@ -640,6 +640,7 @@ static bool attend_valid(const struct attend_args &a)
 	bool cache = a.cache == KERNEL_CACHE_F32 || a.cache == KERNEL_CACHE_BF16;
 	return heads && widths && parts && cache && a.at % 16 == 0 && a.rows_most > 0 &&
 	       a.splits_most > 0 && (a.terms == 1 || a.terms == 2) && a.kv_heads <= 1024 &&
+	       a.form.queries % 8 == 0 && a.form.stages != 1 && a.form.stages <= 4 &&
 	       attend_shared(a) <= DEVICE_SHARED_MOST;
 }
 
@@ -669,7 +670,10 @@ extern "C" int attend_cuda(void *stream, const struct attend_args *a)
 #define ATTEND_KERNEL(MT, PLANES, TILE) attend_kernel<MT, PLANES, TILE, false>
 	if (!attend_valid(*a))
 		return cudaErrorInvalidValue;
-	const struct attend_parts::plan p = attend_parts::plan_of(*a);
+	struct attend_args with = *a;
+	if (with.form.room == 0 || with.form.room > device_shared_most)
+		with.form.room = device_shared_most;
+	const struct attend_parts::plan p = attend_parts::plan_of(with);
 	/* As many as run at once: items are dealt out, and a block that waits for room in shared
 	 * memory to find none left would only delay. */
 	size_t items = (size_t)a->rows_most * a->heads * a->splits_most;
@@ -685,6 +689,6 @@ extern "C" int attend_cuda(void *stream, const struct attend_args *a)
 	cudaError_t error =
 		cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
 				     (int)p.bytes);
-	return error == cudaSuccess ? cudaLaunchKernelEx(&launch, kernel, *a) : error;
+	return error == cudaSuccess ? cudaLaunchKernelEx(&launch, kernel, with) : error;
 }
 #endif

@@ -65,16 +65,20 @@ static __host__ __device__ __forceinline__ uint32_t divided(uint32_t n, uint32_t
 static __host__ __device__ __forceinline__ uint32_t columns_most(const struct attend_args &a)
 {
 	bool few = IN_STEP || a.latent || a.value > 128 || a.cache == KERNEL_CACHE_F32;
-	return few ? 2 * QUERIES : 4 * QUERIES;
+	uint32_t most = few ? 2 * QUERIES : 4 * QUERIES;
+	return a.form.queries > 0 && a.form.queries < most ? a.form.queries : most;
 }
 
 /* Stages that fit; of attention with keys and values apart, steps as long as two fit. */
 static __host__ __device__ __forceinline__ void plan_stages(const struct attend_args &a,
 							    uint32_t planes, struct plan *p)
 {
-	uint32_t room = HALF_ROOM, least_step = a.latent ? (uint32_t)LATENT_TILE : 64;
-	if (p->columns > 2 * QUERIES || p->stage_at + 2 * planes * least_step * p->row_bytes > room)
-		room = DEVICE_SHARED_MOST;
+	uint32_t whole = a.form.room > 0 ? a.form.room : DEVICE_SHARED_MOST;
+	uint32_t stages = a.form.stages > 0 ? a.form.stages : (uint32_t)STAGES_MOST;
+	uint32_t room = least(HALF_ROOM, whole), least_step = a.latent ? (uint32_t)LATENT_TILE : 64;
+	if (a.form.alone || p->columns > 2 * QUERIES ||
+	    p->stage_at + 2 * planes * least_step * p->row_bytes > room)
+		room = whole;
 	p->step = a.latent ? (uint32_t)LATENT_TILE : 128;
 	while (!a.latent && p->step > 16 &&
 	       p->stage_at + 2 * planes * p->step * p->row_bytes > room)
@@ -82,7 +86,7 @@ static __host__ __device__ __forceinline__ void plan_stages(const struct attend_
 	p->plane_bytes = p->step * p->row_bytes;
 	p->stage_bytes = planes * p->plane_bytes;
 	p->stages = 1;
-	while (p->stages < STAGES_MOST && p->stage_at + (p->stages + 1) * p->stage_bytes <= room)
+	while (p->stages < stages && p->stage_at + (p->stages + 1) * p->stage_bytes <= room)
 		p->stages++;
 	p->bytes = p->stage_at + p->stages * p->stage_bytes;
 }
@@ -166,7 +170,8 @@ static __device__ bool tile_at(const struct attend_args &a, const struct plan &p
 	t->begin = t->first / KERNEL_SPLIT;
 	t->end = t->last / KERNEL_SPLIT + 1;
 	/* Records are not worth their memory's time where there are enough tiles for all blocks. */
-	bool many = divided(b.rows, p.rows) * a.kv_heads * p.groups >= 4 * gridDim.x;
+	uint32_t cut = a.form.cut > 0 ? a.form.cut : 4;
+	bool many = divided(b.rows, p.rows) * a.kv_heads * p.groups >= cut * gridDim.x;
 	t->cut = a.record != nullptr && row + t->rows <= p.cut_rows &&
 		 (end - first <= FEW_ROWS || !many);
 	return true;

@@ -1,6 +1,7 @@
 /* The CPU's side of the GPU: find the library, check it, and turn its numbers into sentences. */
 #include "kernels/device.h"
 #include "base/check.h"
+#include "kernels/choice.h"
 #include "kernels/device_table.h"
 
 #include <dlfcn.h>
@@ -16,6 +17,7 @@ struct device {
 	void *library;
 	uint32_t which;
 	struct device_facts facts;
+	struct device_choice choice;
 };
 
 struct device_stream {
@@ -123,6 +125,7 @@ int device_open_at(struct device **out, const char *library, uint32_t which, str
 		device_close(d);
 		return rc;
 	}
+	device_choice_open(path, &d->facts, &d->choice);
 	*out = d;
 	return 0;
 }
@@ -142,6 +145,7 @@ void device_close(struct device *d)
 }
 
 const struct device_facts *device_info(const struct device *d) { return &d->facts; }
+const struct device_choice *device_choices(const struct device *d) { return &d->choice; }
 
 int device_supports(const struct device *d, const char *operation, struct err *e)
 {
@@ -166,8 +170,8 @@ static int answer(const struct device *d, int error, const char *what, struct er
 	if (error == 0)
 		return 0;
 	if (d->table->lost(error))
-		return err_set(e, ERR_UNAVAILABLE, "the GPU %.100s was lost: %s: %s",
-			       d->facts.name, what, d->table->why(error));
+		return err_set(e, ERR_UNAVAILABLE, "the GPU %.100s was lost: %s: %s", d->facts.name,
+			       what, d->table->why(error));
 	int code = error == d->table->out_of_memory ? ERR_NOMEM
 		   : error == d->table->unsupported ? ERR_UNSUPPORTED
 						    : ERR_IO;

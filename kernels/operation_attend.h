@@ -73,6 +73,15 @@ struct mla_place_args {
  * joined by the last block to come then; those of other rows follow one another in one block. No
  * bit depends on it. A cache row whose numbers are not finite may make those rows so which come
  * with it in a pass, just before it. */
+/* How attention is computed; no bit depends on it. All zero: as the library thinks best. */
+struct attend_form {
+	uint8_t queries; /* of an item at most: 8, 16 or 32, where that is built for the kind */
+	uint8_t stages;  /* of the cache in shared memory at most: 2 to 4 */
+	uint8_t alone;   /* 1: a block may have a multiprocessor's shared memory for itself */
+	uint8_t cut;     /* splits are side by side up to so many tiles a block; 0: 4 */
+	uint32_t room;   /* bytes of shared memory that the device gives a block; 0: 227 KiB */
+};
+
 struct attend_args {
 	const struct device_batch *batch;
 	bool latent;                /* MLA: one key head for all heads, values are the latents */
@@ -92,6 +101,7 @@ struct attend_args {
 	uint32_t *arrived;
 	uint32_t rows_most, splits_most; /* of any row in any pass with these args */
 	uint32_t terms;
+	struct attend_form form;
 };
 
 /* Rows that have room for records: all, or as many as DEVICE_ATTEND_RECORDS allows, at least 1. */

@@ -15,7 +15,7 @@ struct device_job {
 	struct device_matrix w, up;  /* up.at NULL: none; else of w's shape, not of its format */
 	const float *bias, *bias_up; /* [w.rows]; NULL: none */
 	const float *x;
-	size_t x_stride;      /* floats from row to row */
+	size_t x_stride; /* floats from row to row */
 	/* Row i of x is x[pick[i]]; NULL: x[i], or with DEVICE_ROWS_WANTED and no range
 	 * x[batch->want[i]]. */
 	const uint32_t *pick;

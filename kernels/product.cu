@@ -25,7 +25,7 @@ namespace product_parts
 
 #define PRODUCT_SHARED (112u << 10)
 #define PRODUCT_NARROW 32 /* more rows are computed by product_large.cu, if the form does not say */
-#define PRODUCT_WORK 256 /* bytes of a struct work, rounded up */
+#define PRODUCT_WORK 256  /* bytes of a struct work, rounded up */
 #define COLUMN 20 /* floats from a row's 16 partial sums to the next's: lanes miss each other */
 
 /* Some panels of a job with up to 32 rows; and how a block's shared memory is cut for it. */
@@ -427,10 +427,7 @@ static __device__ void run_share(const struct product_args &a, unsigned char *sh
 
 } /* namespace product_parts */
 
-static size_t product_shared(const struct product_args &a)
-{
-	return product_parts::room_of(a);
-}
+static size_t product_shared(const struct product_args &a) { return product_parts::room_of(a); }
 
 static bool product_valid(const struct product_args &a)
 {

@@ -6,9 +6,9 @@
  *          (mma.sync reaches about 62 % of what wgmma does on 9.0). With what copies, conversion
  *          and stores of x take, eight warps need 400 cycles of one and 407 of the other a tile.
  *          One panel a warp, as for few rows, would need 128 to 102. More rows a warp would spill:
- *          64 sums of a segment, and 64 of all segments before it, are half of the registers.
- * Bytes:   of each item, 256 outputs with up to 64 rows, its panels, and rows*K*4, from L2: items of
- *          neighbouring numbers run at the same time and have the panels in common.
+ *          64 sums of a segment and 64 of those before it are half of the registers.
+ * Bytes:   an item's panels (256 outputs) and rows*K*4 (up to 64 rows) for each, from L2; items
+ *          that run at the same time have the panels in common.
  * Launch:  persistent, one block of 256 threads a multiprocessor; items are dealt out in turn. Warp
  *          w has panels c, c + 4, c + 8, c + 12 (c = w % 4; of two matrices with an up, half of
  *          each) and every other 8 rows. What an expert has of rows decides how many instructions
@@ -16,8 +16,8 @@
  *          two or more stages ahead, x by registers, which make its terms, one ahead.
  * Shared:  items, sums of finished segments, two stages of x and those of weights: 199 KiB for 64
  *          rows and three stages. Where there is less, 32 or 16 rows.
- * Order:   as in product.cu, the same bits: a segment's chain begins from zero, and is added to what
- *          came before by the thread that has it.
+ * Order:   as in product.cu, the same bits: a segment's chain begins from zero, and is added to
+ *          what came before by the thread that has it.
  * Limits:  registers 255, threads 256, dynamic 204800, blocks 1, local 0, loads 16, mma yes */
 #include "kernels/device_kernel.h"
 
@@ -34,21 +34,22 @@ namespace product_parts
 #define LARGE_ITEMS 8   /* at a time known, more than stages in flight may be of */
 #define LARGE_ROWS 64
 #define LARGE_ITEM_BYTES 768
+#define LARGE_HEAD (LARGE_ITEMS * LARGE_ITEM_BYTES + 768) /* and the search */
 #define LARGE_STAGE (LARGE_PANELS * 4 * FRAGMENT_STRIDE)
 #define LARGE_TILES 4 /* of 16 K in a stage, most */
 
 /* Up to 256 outputs of a job for up to a.rows rows. */
 struct large_item {
-	const struct device_job *job; /* NULL: there are no more items */
+	const struct device_job *job;                /* NULL: there are no more items */
 	const unsigned char *panel_at[LARGE_PANELS]; /* NULL: no panel */
 	const unsigned char *scale_at[LARGE_PANELS];
 	enum kernel_format format;
 	enum mode mode;
-	uint32_t panel;        /* first of the outputs */
-	uint32_t first, rows;  /* of out */
-	uint32_t own;          /* tiles of 8 rows that a warp has */
-	uint32_t tiles;        /* of 16 K */
-	uint32_t strides;      /* of a panel */
+	uint32_t panel;       /* first of the outputs */
+	uint32_t first, rows; /* of out */
+	uint32_t own;         /* tiles of 8 rows that a warp has */
+	uint32_t tiles;       /* of 16 K */
+	uint32_t strides;     /* of a panel */
 	uint32_t row[LARGE_ROWS];
 };
 static_assert(sizeof(struct large_item) <= LARGE_ITEM_BYTES, "an item's room");
@@ -66,7 +67,7 @@ static __host__ __device__ __forceinline__ struct large_room large_room_of(uint3
 									   uint32_t stages)
 {
 	struct large_room r;
-	r.sum_at = LARGE_ITEMS * LARGE_ITEM_BYTES;
+	r.sum_at = LARGE_HEAD;
 	r.x_at = r.sum_at + rows / 16 * LARGE_OWN * DEVICE_THREADS * 16;
 	r.ring_at = r.x_at + 2 * LARGE_TILES * large_x_tile(rows);
 	r.bytes = r.ring_at + stages * LARGE_STAGE;
@@ -112,7 +113,8 @@ static __device__ void search_slice(const struct large_args &l, struct search *s
 	if (place < places_of(l.a)) {
 		const struct device_job &j = job_at(l.a, place);
 		uint32_t outputs = outputs_of(mode_of(j)), rows = rows_of(l.a, j);
-		s->through = (panels_of(j) + outputs - 1) / outputs * ((rows + l.rows - 1) / l.rows);
+		s->through =
+			(panels_of(j) + outputs - 1) / outputs * ((rows + l.rows - 1) / l.rows);
 	}
 #pragma unroll
 	for (uint32_t step = 1; step < WARP; step *= 2) {
@@ -179,9 +181,17 @@ static __device__ void fill_item(const struct large_args &l, const struct device
 	place_panels(j, it, lane);
 }
 
+static __device__ __forceinline__ struct large_item &item_at(unsigned char *shared, uint32_t item)
+{
+	return *(struct large_item *)(shared + item % LARGE_ITEMS * LARGE_ITEM_BYTES);
+}
+
+/* Each lane of the first warp has the search in shared memory: all registers are needed. */
+static_assert(sizeof(struct search) * WARP <= 3 * 256, "room of the search");
+
 /* By the first warp: the next item of this block. */
-static __device__ void search_next(const struct large_args &l, struct search *s,
-				   struct large_item *it)
+static __device__ void find_item(const struct large_args &l, struct search *s,
+				 struct large_item *it)
 {
 	uint32_t all, lane = threadIdx.x % WARP;
 	while (s->number >= s->before + (all = __shfl_sync(WARP_ALL, s->through, WARP - 1))) {
@@ -207,17 +217,35 @@ static __device__ void search_next(const struct large_args &l, struct search *s,
 	s->number += s->after ? 0 : gridDim.x;
 }
 
+static __device__ void search_next(const struct large_args &l, unsigned char *shared, uint32_t item)
+{
+	struct search *at =
+		(struct search *)(shared + LARGE_ITEMS * LARGE_ITEM_BYTES) + threadIdx.x % WARP;
+	struct search s = *at;
+	find_item(l, &s, &item_at(shared, item));
+	*at = s;
+}
+
+static __device__ void search_begin(const struct large_args &l, unsigned char *shared)
+{
+	struct search *at =
+		(struct search *)(shared + LARGE_ITEMS * LARGE_ITEM_BYTES) + threadIdx.x % WARP;
+	struct search s = {};
+	s.number = blockIdx.x;
+	search_slice(l, &s);
+	*at = s;
+	search_next(l, shared, 0);
+}
+
 /* ---- stages ---- */
+
+/* These ask for the thread's number by ptx_thread: what is made of threadIdx.x for each of the
+ * formats would be kept in registers all the time. */
 
 /* A stage of an item. */
 struct cursor {
 	uint32_t item, stage;
 };
-
-static __device__ __forceinline__ struct large_item &item_at(unsigned char *shared, uint32_t item)
-{
-	return *(struct large_item *)(shared + item % LARGE_ITEMS * LARGE_ITEM_BYTES);
-}
 
 /* There is such a stage, and it is of this format. */
 template <enum kernel_format f>
@@ -240,8 +268,9 @@ template <enum kernel_format f>
 static __device__ __forceinline__ void copy_stage(const struct large_item &it, uint32_t stage,
 						  unsigned char *to)
 {
+	uint32_t thread = ptx_thread();
 	constexpr uint32_t strides = large_sizes<f>::strides;
-	uint32_t warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, all = it.strides;
+	uint32_t warp = thread / WARP, lane = thread % WARP, all = it.strides;
 #pragma unroll
 	for (uint32_t i = 0; i < LARGE_PANELS * strides / DEVICE_WARPS; i++) {
 		uint32_t unit = warp + i * DEVICE_WARPS, panel = unit / strides,
@@ -264,10 +293,11 @@ template <enum kernel_format f>
 static __device__ __forceinline__ void load_x(const struct large_item &it, uint32_t stage,
 					      struct x_part<f> *x)
 {
+	uint32_t thread = ptx_thread();
 	constexpr uint32_t lanes = x_part<f>::lanes, step = DEVICE_THREADS / lanes;
 	const struct device_job &j = *it.job;
-	uint32_t columns = j.w.columns, rows = it.rows, row = threadIdx.x / lanes,
-		 k = stage * (lanes * 4) + threadIdx.x % lanes * 4;
+	uint32_t columns = j.w.columns, rows = it.rows, row = thread / lanes,
+		 k = stage * (lanes * 4) + thread % lanes * 4;
 	const float *from = j.x;
 	size_t stride = j.x_stride;
 	bool whole = ((uintptr_t)from | stride * 4) % 16 == 0 && columns % 4 == 0;
@@ -295,21 +325,21 @@ static __device__ __forceinline__ void store_x(const struct large_item &it, bool
 					       uint32_t tile_bytes, const struct x_part<f> &x,
 					       unsigned char *to)
 {
+	uint32_t thread = ptx_thread();
 	constexpr uint32_t lanes = x_part<f>::lanes, step = DEVICE_THREADS / lanes;
-	uint32_t lane = threadIdx.x % lanes, part = lane % 4, rows = it.own * 16;
+	uint32_t lane = thread % lanes, part = lane % 4, rows = it.own * 16;
 	bool high = part >= 2;
 	to += lane / 4 * tile_bytes + (part % 2 * 2 + part / 2) * 16;
 #pragma unroll
 	for (uint32_t i = 0; i < LARGE_ROWS / step; i++) {
-		uint32_t a[2], b[2], row = threadIdx.x / lanes + i * step;
+		uint32_t a[2], b[2], row = thread / lanes + i * step;
 		split(make_float2(x.v[i].x, x.v[i].y), two, &a[0], &a[1]);
 		split(make_float2(x.v[i].z, x.v[i].w), two, &b[0], &b[1]);
 		uint32_t first = __shfl_xor_sync(WARP_ALL, high ? a[0] : b[0], 2);
 		uint32_t second = __shfl_xor_sync(WARP_ALL, high ? a[1] : b[1], 2);
 		if (row < rows)
-			*(uint4 *)(to + row * 64) =
-				high ? make_uint4(first, b[0], second, b[1])
-				     : make_uint4(a[0], first, a[1], second);
+			*(uint4 *)(to + row * 64) = high ? make_uint4(first, b[0], second, b[1])
+							 : make_uint4(a[0], first, a[1], second);
 	}
 }
 
@@ -322,7 +352,8 @@ template <enum kernel_format f>
 static __device__ __forceinline__ void load_scales(const struct large_item &it, uint32_t stage,
 						   struct scales *s)
 {
-	uint32_t g = threadIdx.x % WARP / 4, c = threadIdx.x / WARP % LARGE_OWN;
+	uint32_t thread = ptx_thread();
+	uint32_t g = thread % WARP / 4, c = thread / WARP % LARGE_OWN;
 #pragma unroll
 	for (uint32_t p = 0; p < LARGE_OWN; p++) {
 		s->word[p][0] = s->word[p][1] = 0;
@@ -354,7 +385,8 @@ static __device__ __forceinline__ float large_scale(const struct scales &s, uint
 	else if constexpr (f == KERNEL_MXFP4)
 		return device_e8m0(s.word[p][0] >> (16 * group + 8 * eight) & 0xff);
 	else
-		return eight ? ptx_f16_high(s.word[p][group]) : ptx_f16_low(s.word[p][group]);
+		return eight ? ptx_f16_high(group ? s.word[p][1] : s.word[p][0])
+			     : ptx_f16_low(group ? s.word[p][1] : s.word[p][0]);
 }
 
 /* ---- sums ---- */
@@ -369,8 +401,8 @@ static __device__ __forceinline__ void zero(large_sums &s)
 		s[i / 16][i / 4 % 4][i % 4] = 0;
 }
 
-/* One tile of 16 K; weights and x: the lane's own places. */
-template <enum kernel_format f>
+/* One tile of 16 K, an odd one or not; weights and x: the lane's own places. */
+template <enum kernel_format f, bool odd>
 static __device__ __forceinline__ void multiply_large(const unsigned char *weights, uint32_t tile,
 						      const unsigned char *x, uint32_t own,
 						      bool two, large_sums &sum)
@@ -389,11 +421,14 @@ static __device__ __forceinline__ void multiply_large(const unsigned char *weigh
 		for (uint32_t p = 0; p < LARGE_OWN; p++) {
 			const uint4 code = *(const uint4 *)(weights + p * panel_bytes +
 							    part * FRAGMENT_STRIDE);
-			const uint4 lower = { code.z, code.w, 0, 0 };
 			if constexpr (format::tiles == 2)
-				device_fragment<f>(tile % 2 ? lower : code, 0, a[p]);
+				device_fragment<f>(odd ? make_uint4(code.z, code.w, 0, 0) : code, 0,
+						   a[p]);
 			else if constexpr (format::tiles == 4)
-				device_fragment<f>(make_uint4(device_word(code, tile % 4), 0, 0, 0),
+				device_fragment<f>(make_uint4(tile / 2 % 2
+								      ? (odd ? code.w : code.z)
+								      : (odd ? code.y : code.x),
+							      0, 0, 0),
 						   0, a[p]);
 			else
 				device_fragment<f>(code, 0, a[p]);
@@ -440,20 +475,20 @@ static __device__ __forceinline__ void multiply_stage(const unsigned char *weigh
 						      const struct scales &s, large_sums &of,
 						      large_sums &sum)
 {
-	constexpr uint32_t group = large_sizes<f>::group;
-	if constexpr (!large_sizes<f>::grouped) {
+	constexpr bool grouped = large_sizes<f>::grouped;
 #pragma unroll 1
-		for (uint32_t tile = 0; tile < count; tile++)
-			multiply_large<f>(weights, tile, x + tile * tile_bytes, own, two, sum);
-	} else {
-#pragma unroll
-		for (uint32_t tile = 0; tile < LARGE_TILES; tile++) {
-			if (tile < count)
-				multiply_large<f>(weights, tile, x + tile * tile_bytes, own, two,
-						  of);
-			if (group == 2 && tile % 2 == 1)
-				add_group<f>(s, tile / 2, of, sum);
+	for (uint32_t tile = 0; tile < count; tile += grouped ? 2 : 1) {
+		const unsigned char *at = x + tile * tile_bytes;
+		if constexpr (grouped) {
+			multiply_large<f, false>(weights, tile, at, own, two, of);
+			if (tile + 1 < count)
+				multiply_large<f, true>(weights, tile + 1, at + tile_bytes, own,
+							two, of);
+		} else {
+			multiply_large<f, false>(weights, tile, at, own, two, sum);
 		}
+		if constexpr (large_sizes<f>::group == 2)
+			add_group<f>(s, tile / 2, of, sum);
 	}
 }
 
@@ -461,7 +496,7 @@ static __device__ __forceinline__ void multiply_stage(const unsigned char *weigh
 static __device__ __forceinline__ float4 *kept_at(unsigned char *shared, uint32_t tiles, uint32_t p,
 						  uint32_t j)
 {
-	float4 *kept = (float4 *)(shared + LARGE_ITEMS * LARGE_ITEM_BYTES);
+	float4 *kept = (float4 *)(shared + LARGE_HEAD);
 	return kept + (p * tiles + j) * DEVICE_THREADS + threadIdx.x;
 }
 
@@ -504,7 +539,8 @@ static __device__ __forceinline__ float of_four(const float4 &v, uint32_t i)
 static __device__ void finish_item(const struct large_item &it, unsigned char *shared,
 				   uint32_t tiles)
 {
-	uint32_t lane = threadIdx.x % WARP, warp = threadIdx.x / WARP, own = it.own;
+	uint32_t thread = ptx_thread();
+	uint32_t lane = thread % WARP, warp = thread / WARP, own = it.own;
 	uint32_t panels = it.mode == PAIRED ? LARGE_OWN / 2 : LARGE_OWN;
 #pragma unroll 1
 	for (uint32_t i = 0; i < panels * own; i++) {
@@ -536,12 +572,12 @@ static __device__ __forceinline__ void wait_stage(uint32_t stages)
 		ptx_copy_wait<2>();
 }
 
-/* Begin to copy the cursor's stage, if there is one; and say so to the search, when an item's
- * first stage is copied: the next item is found then. */
+/* Begin to copy the cursor's stage, if there is one. When it is an item's first, the next item is
+ * found. */
 template <enum kernel_format f>
 static __device__ __forceinline__ void begin_stage(const struct large_args &l,
 						   unsigned char *shared, uint32_t number,
-						   struct cursor *c, struct search *s)
+						   struct cursor *c)
 {
 	const struct large_item &it = item_at(shared, c->item);
 	if (stage_is<f>(it)) {
@@ -552,7 +588,7 @@ static __device__ __forceinline__ void begin_stage(const struct large_args &l,
 				      number % l.stages * LARGE_STAGE);
 		next_stage(it, c);
 		if (begins && threadIdx.x < WARP)
-			search_next(l, s, &item_at(shared, item + 1));
+			search_next(l, shared, item + 1);
 	}
 	ptx_copy_commit();
 }
@@ -560,7 +596,7 @@ static __device__ __forceinline__ void begin_stage(const struct large_args &l,
 /* Items of this format from that of c on, as long as they follow one another. */
 template <enum kernel_format f>
 static __device__ __forceinline__ void run_items(const struct large_args &l, unsigned char *shared,
-						 uint32_t *first, struct search *s)
+						 uint32_t *first)
 {
 	using sizes = large_sizes<f>;
 	uint32_t lane = threadIdx.x % WARP, warp = threadIdx.x / WARP, number = 0,
@@ -572,7 +608,7 @@ static __device__ __forceinline__ void run_items(const struct large_args &l, uns
 	struct scales next;
 	large_sums sum, of, run; /* of a segment, of a group, of all segments so far */
 	for (; number + 1 < l.stages; number++) {
-		begin_stage<f>(l, shared, number, &ahead, s);
+		begin_stage<f>(l, shared, number, &ahead);
 		__syncthreads();
 	}
 	load_x<f>(item_at(shared, now.item), 0, &x);
@@ -586,7 +622,7 @@ static __device__ __forceinline__ void run_items(const struct large_args &l, uns
 		struct cursor after = now;
 		wait_stage(l.stages);
 		__syncthreads();
-		begin_stage<f>(l, shared, number, &ahead, s);
+		begin_stage<f>(l, shared, number, &ahead);
 		next_stage(it, &after);
 		const struct large_item &then = item_at(shared, after.item);
 		bool more = stage_is<f>(then);
@@ -600,8 +636,7 @@ static __device__ __forceinline__ void run_items(const struct large_args &l, uns
 			multiply_stage<f>(shared + at.ring_at + n % l.stages * LARGE_STAGE +
 						  warp % 4 * (sizes::strides * FRAGMENT_STRIDE) +
 						  lane * 16,
-					  shared + at.x_at +
-						  n % 2 * LARGE_TILES * tile_bytes +
+					  shared + at.x_at + n % 2 * LARGE_TILES * tile_bytes +
 						  warp / 4 * 512 + lane * 16,
 					  tile_bytes, count, own, two, scale, of, sum);
 		tile += count;
@@ -630,45 +665,41 @@ static __device__ __forceinline__ void run_items(const struct large_args &l, uns
 }
 
 static __device__ __forceinline__ void run_format(const struct large_args &l, unsigned char *shared,
-						  uint32_t *first, struct search *s)
+						  uint32_t *first)
 {
 	switch (item_at(shared, *first).format) {
 	case KERNEL_F32:
-		run_items<KERNEL_F32>(l, shared, first, s);
+		run_items<KERNEL_F32>(l, shared, first);
 		break;
 	case KERNEL_BF16:
-		run_items<KERNEL_BF16>(l, shared, first, s);
+		run_items<KERNEL_BF16>(l, shared, first);
 		break;
 	case KERNEL_FP8:
-		run_items<KERNEL_FP8>(l, shared, first, s);
+		run_items<KERNEL_FP8>(l, shared, first);
 		break;
 	case KERNEL_F16:
-		run_items<KERNEL_F16>(l, shared, first, s);
+		run_items<KERNEL_F16>(l, shared, first);
 		break;
 	case KERNEL_Q8:
-		run_items<KERNEL_Q8>(l, shared, first, s);
+		run_items<KERNEL_Q8>(l, shared, first);
 		break;
 	case KERNEL_Q4:
-		run_items<KERNEL_Q4>(l, shared, first, s);
+		run_items<KERNEL_Q4>(l, shared, first);
 		break;
 	default:
-		run_items<KERNEL_MXFP4>(l, shared, first, s);
+		run_items<KERNEL_MXFP4>(l, shared, first);
 		break;
 	}
 }
 
 static __device__ void run_large(const struct large_args &l, unsigned char *shared)
 {
-	struct search s = {};
 	uint32_t first = 0;
-	s.number = blockIdx.x;
-	if (threadIdx.x < WARP) {
-		search_slice(l, &s);
-		search_next(l, &s, &item_at(shared, 0));
-	}
+	if (threadIdx.x < WARP)
+		search_begin(l, shared);
 	__syncthreads();
 	while (item_at(shared, first).job != nullptr)
-		run_format(l, shared, &first, &s);
+		run_format(l, shared, &first);
 }
 
 } /* namespace product_parts */
@@ -690,8 +721,7 @@ static uint32_t rows_of_items(const struct product_args &a, uint32_t stages)
 	uint64_t items = ((uint64_t)a.panels / LARGE_PANELS + 1) * ((a.rows_most - 1) / 64 + 1);
 	if (rows == 0)
 		rows = a.active == nullptr && items < 2 * device_multiprocessors ? 32 : 64;
-	while (rows > 16 &&
-	       product_parts::large_room_of(rows, stages).bytes > device_shared_most)
+	while (rows > 16 && product_parts::large_room_of(rows, stages).bytes > device_shared_most)
 		rows /= 2;
 	return rows;
 }
@@ -706,8 +736,9 @@ int product_large_launch(void *stream, const struct product_args &a)
 	uint64_t items = (uint64_t)a.panels * ((a.rows_most - 1) / rows + 1);
 	uint32_t most = device_multiprocessors, blocks = items < most ? (uint32_t)items : most;
 	const cudaLaunchConfig_t launch = device_launch(stream, blocks, shared);
-	cudaError_t error = cudaFuncSetAttribute(
-		product_large, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared);
+	cudaError_t error =
+		cudaFuncSetAttribute(product_large, cudaFuncAttributeMaxDynamicSharedMemorySize,
+				     (int)shared);
 	if (error == cudaSuccess && blocks > 0)
 		error = cudaLaunchKernelEx(&launch, product_large,
 					   (const struct large_args){ a, rows, stages });

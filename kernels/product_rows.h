@@ -1,5 +1,5 @@
-/* Private to product.cu, in part to product_large.cu: rows of x in shared memory, as lanes bring them to a matrix instruction
- * (its 8-column operand B: a row of x is a column).
+/* Private to product.cu, in part to product_large.cu: rows of x in shared memory, as lanes bring
+ * them to a matrix instruction (its 8-column operand B: a row of x is a column).
  *
  * x [tile of 16 K][row][t of 4] 16 bytes: the bf16 terms of k = 2t, 2t+1; of 2t+8, 2t+9; then the
  * second terms of the same (zero with one term). A lane reads its registers in one go, and a warp

@@ -6,7 +6,9 @@
  *   check parity [NAME]
  *                      every operation against its truth (tests/gpu/parity.h), each in a process of its own,
  *                      so that one that fails, or takes the device down, never stops the rest
- *   check times COPY   times of single operations beside the rate of copies, in GB/s
+ *   check times COPY [CHOICE]
+ *                      times of single operations, in all their forms, beside the rate of copies, in GB/s;
+ *                      the best forms into the file CHOICE (kernels/choice.h)
  *
  * HALLMARK_GPU_SMALL=1: shapes for the emulator. Exit 1: no device, or a check that failed. */
 #include "kernels/device.h"
@@ -53,9 +55,10 @@ static int facts(const void *with)
 		return 1;
 	const struct device_facts *f = device_info(t.device);
 	printf("{\"what\":\"device\",\"name\":\"%s\",\"capability\":%u,\"multiprocessors\":%u,"
-	       "\"memory_bytes\":%llu,\"driver\":%u,\"runtime\":%u}\n",
+	       "\"memory_bytes\":%llu,\"driver\":%u,\"runtime\":%u,\"choice\":\"%s\"}\n",
 	       f->name, f->capability, f->multiprocessors, (unsigned long long)f->memory_bytes, f->driver,
-	       f->runtime);
+	       f->runtime, strchr(device_choices(t.device)->said, '"') ? "a file that is refused"
+								       : device_choices(t.device)->said);
 	times_copy(&t);
 	times_cublas(&t);
 	return 0;
@@ -81,13 +84,23 @@ static int one_parity(const void *with)
 	return failures != 0;
 }
 
+struct wanted {
+	double ceiling;
+	const char *choice; /* a file; NULL: none */
+};
+
 static int times(const void *with)
 {
-	struct times t = { .small = small, .ceiling = *(const double *)with };
+	const struct wanted *w = with;
+	struct times t = { .small = small, .ceiling = w->ceiling };
 	if (open_device(&t.device, &t.stream) < 0)
 		return 1;
+	if (w->choice != NULL && (t.choice = fopen(w->choice, "w")) == NULL) {
+		fprintf(stderr, "gpu-check: cannot write %s\n", w->choice);
+		return 1;
+	}
 	times_all(&t);
-	return 0;
+	return t.choice != NULL && fclose(t.choice) != 0;
 }
 
 /* Run work in a process of its own; what it says is on stdout. False if it failed or was ended. */
@@ -122,13 +135,13 @@ static int parity(const char *only)
 int main(int argc, char **argv)
 {
 	small = getenv("HALLMARK_GPU_SMALL") != NULL;
-	double ceiling = argc > 2 ? strtod(argv[2], NULL) * 1e9 : 0;
+	struct wanted w = { argc > 2 ? strtod(argv[2], NULL) * 1e9 : 0, argc > 3 ? argv[3] : NULL };
 	if (argc == 2 && strcmp(argv[1], "facts") == 0)
 		return !apart("facts", facts, NULL);
 	if ((argc == 2 || argc == 3) && strcmp(argv[1], "parity") == 0)
 		return parity(argv[2]);
-	if (argc == 3 && strcmp(argv[1], "times") == 0)
-		return !apart("times", times, &ceiling);
-	fprintf(stderr, "usage: check facts | parity [NAME] | times COPY\n");
+	if ((argc == 3 || argc == 4) && strcmp(argv[1], "times") == 0)
+		return !apart("times", times, &w);
+	fprintf(stderr, "usage: check facts | parity [NAME] | times COPY [CHOICE]\n");
 	return 1;
 }

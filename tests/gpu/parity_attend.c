@@ -1,5 +1,6 @@
 /* attend: near its truth in double; and a row has the bits that it has alone, cut into splits or not. */
 #include "kernels/number.h"
+#include "kernels/choice.h"
 #include "tests/gpu/parity.h"
 
 #include <math.h>
@@ -231,6 +232,26 @@ static void same_uncut(struct parity *p, struct setting *s, const unsigned char 
 	parity_equal(p, s->out.host, want, s->out.bytes, "%s: splits one after the other", what);
 }
 
+/* Every form on a device; two of them, others for each case, on the emulator. */
+static void same_in_forms(struct parity *p, struct setting *s, const unsigned char *want, const char *what)
+{
+	uint32_t forms = device_forms(DEVICE_attend), first = 1, count = forms - 1;
+	if (!p->large) {
+		first = 1 + (uint32_t)(s->c - cases) * 2 % (forms - 1);
+		count = 2;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t form = 1 + (first - 1 + i) % (forms - 1);
+		struct attend_args a = s->args;
+		a.form = device_attend_form(form);
+		parity_poison(p, &s->out);
+		PARITY_RUN(p, attend, &a);
+		parity_fetch(p, &s->out);
+		parity_equal(p, s->out.host, want, s->out.bytes, "%s: form %s", what,
+			     device_form_name(DEVICE_attend, form));
+	}
+}
+
 static void one_case(struct parity *p, const struct attend_case *c, enum kernel_cache cache, uint32_t terms)
 {
 	struct setting s = { .c = c, .cache = cache };
@@ -254,6 +275,7 @@ static void one_case(struct parity *p, const struct attend_case *c, enum kernel_
 	parity_poison(p, &s.out);
 	same_in_parts(p, &s, want, what);
 	same_uncut(p, &s, want, what);
+	same_in_forms(p, &s, want, what);
 }
 
 void parity_attend(struct parity *p)

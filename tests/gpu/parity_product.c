@@ -2,6 +2,7 @@
  * the host emulator, whose matrix instructions add in ascending order, the very bits that
  * kernels/operation_product.h says. With p->verbose the digest of all results is said, which must not depend
  * on the number of multiprocessors. */
+#include "kernels/choice.h"
 #include "kernels/number.h"
 #include "kernels/truth.h"
 #include "tests/gpu/parity.h"
@@ -231,6 +232,28 @@ static void same_bits(struct parity *p, const struct side *s, const struct rows 
 		     kernel_format_name(s->w.w->format), first, first + count);
 }
 
+/* All rows in every form; on the emulator, of formats that are not the most used, in two. */
+static void same_in_forms(struct parity *p, const struct side *s, const struct rows *all)
+{
+	enum kernel_format f = s->w.w->format;
+	for (uint32_t i = 1; i < device_forms(DEVICE_product); i++) {
+		const char *form = device_form_name(DEVICE_product, i);
+		bool often = f == KERNEL_BF16 || f == KERNEL_Q4 || p->large;
+		if (!often && strcmp(form, "narrow") != 0 && strcmp(form, "large-16") != 0)
+			continue;
+		struct rows some = *all;
+		some.out = parity_output(p, "out in a form", all->out.bytes);
+		struct device_job j = job_of(s, &some);
+		struct device_batch b = batch_of(all->count);
+		run_jobs(p, &b, &j, 1,
+			 (struct product_args){
+				 .rows_most = all->count, .terms = 2, .form = device_product_form(i) });
+		parity_fetch(p, &some.out);
+		parity_equal(p, some.out.host, all->out.host, all->out.bytes, "%s: form %s",
+			     kernel_format_name(f), form);
+	}
+}
+
 static void batches(struct parity *p, enum kernel_format f)
 {
 	uint32_t outputs = parity_pick(p, 35, 3000), columns = columns_of(p, f, parity_pick(p, 777, 5003));
@@ -247,6 +270,7 @@ static void batches(struct parity *p, enum kernel_format f)
 	same_bits(p, &s, &r, 3, 16);
 	same_bits(p, &s, &r, 70, 30);
 	same_bits(p, &s, &r, 20, 64);
+	same_in_forms(p, &s, &r);
 }
 
 /* ---- experts ---- */

@@ -41,6 +41,18 @@ double times_us(struct times *t, void (*work)(struct times *t, void *with), void
 	return us[rounds / 2];
 }
 
+void times_choose(struct times *t, struct device_choice_line l, const double *cost)
+{
+	char line[200];
+	for (uint32_t f = 1; f < device_forms((enum device_operation)l.operation); f++) {
+		if (cost[f] > 0 && cost[f] < cost[l.form] * (l.form == 0 ? 0.98 : 1))
+			l.form = (uint8_t)f;
+	}
+	device_choice_write(line, sizeof line, &l);
+	if (t->choice != NULL)
+		fputs(line, t->choice);
+}
+
 void times_line(const struct times *t, const char *kernel, const char *shape, double us, double bytes)
 {
 	double rate = bytes / us * 1e6;
@@ -131,6 +143,10 @@ static void time_gate(struct times *t, size_t which, uint32_t tokens)
 
 void times_all(struct times *t)
 {
+	char head[400];
+	device_choice_head(head, sizeof head, device_info(t->device));
+	if (t->choice != NULL)
+		fputs(head, t->choice);
 	for (size_t i = 0; i < sizeof gates / sizeof gates[0]; i++) {
 		for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
 			if (counts[c] == 1 || !t->small)

@@ -3,13 +3,16 @@
 #ifndef TESTS_GPU_TIMES_H
 #define TESTS_GPU_TIMES_H
 
-#include "kernels/device.h"
+#include "kernels/choice.h"
+
+#include <stdio.h>
 
 struct times {
 	struct device *device;
 	struct device_stream *stream;
 	bool small;     /* shapes for the emulator */
 	double ceiling; /* bytes a second; 0: unknown */
+	FILE *choice;   /* the table of choices (kernels/choice.h); NULL: none is written */
 };
 
 void times_must(int rc, const struct err *e); /* ends the process where rc < 0 */
@@ -21,6 +24,9 @@ void times_attend(struct times *t);           /* by context and batch */
 
 /* Microseconds of one call of work, ten in a row: the median of nine. */
 double times_us(struct times *t, void (*work)(struct times *t, void *with), void *with);
+/* A line of the table: the form of the least of `cost` [device_forms(l.operation)], those of zero not among
+ * them; the library's own choice where another is not better by a fiftieth. */
+void times_choose(struct times *t, struct device_choice_line l, const double *cost);
 void times_line(const struct times *t, const char *kernel, const char *shape, double us, double bytes);
 
 #endif

@@ -1,4 +1,5 @@
-/* Attention timed while it decodes: one row a sequence over a cache that is full, by context and batch. */
+/* Attention timed while it decodes, in every form: one row a sequence over a cache that is full, by context
+ * and batch. The form that is best for all shapes of a kind together is written down. */
 #include "tests/gpu/times.h"
 
 #include <math.h>
@@ -21,6 +22,7 @@ static const struct attend_shape {
 };
 
 #define BUFFERS 16
+#define FORMS 16 /* more than there are */
 
 struct decode {
 	struct device_buffer memory[BUFFERS];
@@ -78,7 +80,9 @@ static const struct device_batch *make_batch(struct times *t, struct decode *d, 
 
 static void one_attend(struct times *t, void *with) { must(device_attend(t->stream, with, &why)); }
 
-static void time_attend(struct times *t, const struct attend_shape *s, uint32_t n, uint32_t context)
+/* cost: each form's time as a share of the library's own choice's is added to it. */
+static void time_attend(struct times *t, const struct attend_shape *s, uint32_t n, uint32_t context,
+			double cost[FORMS])
 {
 	struct decode d = { 0 };
 	size_t query = (size_t)s->heads * (s->wide + s->tail);
@@ -107,25 +111,46 @@ static void time_attend(struct times *t, const struct attend_shape *s, uint32_t 
 	a->out = on_device(t, &d, NULL, (size_t)n * s->heads * s->value * 4);
 	a->record = on_device(t, &d, NULL, device_attend_records(a) * 4);
 	a->arrived = on_device(t, &d, NULL, (size_t)n * s->heads * 4);
-	char shape[100];
-	snprintf(shape, sizeof shape, "%s, batch %u, context %u", s->name, n, context);
-	times_line(t, "attend", shape, times_us(t, one_attend, a),
-		   (double)n * context * (double)page_bytes / KERNEL_PAGE);
+	double first = 1;
+	for (uint32_t f = 0; f < device_forms(DEVICE_attend) && f < FORMS; f++) {
+		char shape[120];
+		a->form = device_attend_form(f);
+		double us = times_us(t, one_attend, a);
+		first = f == 0 ? us : first;
+		cost[f] += us / first;
+		snprintf(shape, sizeof shape, "%s, batch %u, context %u, %s", s->name, n, context,
+			 device_form_name(DEVICE_attend, f));
+		times_line(t, "attend", shape, us, (double)n * context * (double)page_bytes / KERNEL_PAGE);
+	}
 	for (uint32_t i = 0; i < d.buffers; i++)
 		device_free(&d.memory[i]);
 }
 
+/* All shapes of a kind with n sequences. */
+static void time_kind(struct times *t, bool latent, uint32_t n)
+{
+	static const uint32_t contexts[] = { 512, 2048, 8192 };
+	double cost[FORMS] = { 0 };
+	for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+		for (size_t c = 0; c < sizeof contexts / sizeof *contexts; c++) {
+			if (shapes[i].latent != latent || (n == 64 && contexts[c] > 2048))
+				continue;
+			if (!t->small)
+				time_attend(t, &shapes[i], n, contexts[c], cost);
+			else if (i == 1 && c == 0)
+				time_attend(t, &shapes[i], n, 70, cost);
+		}
+	}
+	times_choose(t, (struct device_choice_line){ DEVICE_attend, KERNEL_CACHE_BF16,
+						      latent ? DEVICE_LATENT : DEVICE_HEADS, 0, n },
+		     cost);
+}
+
 void times_attend(struct times *t)
 {
-	static const struct {
-		uint32_t n, context;
-	} sizes[] = { { 1, 512 }, { 1, 8192 }, { 16, 512 }, { 16, 8192 }, { 64, 2048 } };
-	for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-		for (size_t c = 0; c < sizeof sizes / sizeof *sizes; c++) {
-			if (!t->small)
-				time_attend(t, &shapes[i], sizes[c].n, sizes[c].context);
-		}
-		if (t->small && i == 1)
-			time_attend(t, &shapes[i], 1, 70);
+	static const uint32_t sequences[] = { 1, 16, 64 };
+	for (size_t i = 0; i < (t->small ? 1 : sizeof sequences / sizeof *sequences); i++) {
+		time_kind(t, true, sequences[i]);
+		time_kind(t, false, sequences[i]);
 	}
 }

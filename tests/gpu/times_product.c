@@ -1,14 +1,22 @@
-/* Products of experts timed: a list of many matrices, more than any cache holds, each with the same few rows,
- * as a decode step of so many tokens an expert has. What is printed is how near the kernel comes to the rate
- * of copies while weights stream, by format and by rows. */
+/* Products timed in every form, and the best of them written down: experts, a list of many matrices, more
+ * than any cache holds, each with the same few rows, as a step of so many tokens an expert has; and one
+ * matrix that is large. What is printed is how near the kernel comes to the rate of copies while weights
+ * stream, by format and by rows. */
 #include "tests/gpu/times.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #define JOBS 64
-#define OUTPUTS 1408 /* of DeepSeek-V2-Lite's experts */
-#define COLUMNS 2048
+#define FORMS 16 /* more than there are */
+
+static const struct shape {
+	const char *name;
+	enum device_class shapes;
+	uint32_t jobs, outputs, columns;
+	bool up;
+} experts = { "experts", DEVICE_EXPERTS, JOBS, 1408, 2048, true }, /* of DeepSeek-V2-Lite */
+	dense = { "matrix", DEVICE_DENSE, 1, 16384, 4096, false };
 
 static struct err why;
 
@@ -37,22 +45,23 @@ static struct device_buffer sent(struct times *t, const void *from, size_t bytes
 }
 
 /* 0x3c bytes are small positive numbers in every format, scales too. */
-static void make(struct times *t, enum kernel_format f, uint32_t rows, uint32_t terms, struct experts *x)
+static void make(struct times *t, const struct shape *s, enum kernel_format f, uint32_t rows,
+		 struct experts *x)
 {
-	const uint32_t jobs = t->small ? 2 : JOBS, outputs = t->small ? 64 : OUTPUTS;
-	const uint32_t columns = t->small ? 256 : COLUMNS;
+	const uint32_t jobs = t->small && s->jobs > 2 ? 2 : s->jobs, outputs = t->small ? 64 : s->outputs;
+	const uint32_t columns = t->small ? 256 : s->columns;
 	const size_t panel = fragment_panel_bytes(f, columns), matrix = (outputs + 15) / 16 * panel;
 	const uint32_t range[2] = { 0, rows };
 	const struct device_batch batch = { .rows = rows };
 	struct device_job job[JOBS] = { 0 };
-	x->weights = filled(t, 2 * jobs * matrix, 0x3c);
+	x->weights = filled(t, (s->up ? 2 : 1) * jobs * matrix, 0x3c);
 	x->scale = filled(t, (size_t)outputs * columns, 0x3c);
 	x->x = filled(t, (size_t)rows * columns * 4, 0x3c);
 	x->out = filled(t, (size_t)jobs * rows * outputs * 4, 0);
 	x->range = sent(t, range, sizeof range);
 	x->batch = sent(t, &batch, sizeof batch);
 	for (uint32_t i = 0; i < jobs; i++) {
-		struct device_matrix w = { (char *)x->weights.at + 2 * i * matrix,
+		struct device_matrix w = { (char *)x->weights.at + (s->up ? 2 : 1) * i * matrix,
 					   f == KERNEL_FP8 ? x->scale.at : NULL,
 					   panel,
 					   outputs,
@@ -66,7 +75,7 @@ static void make(struct times *t, enum kernel_format f, uint32_t rows, uint32_t 
 					      .out = (float *)x->out.at + (size_t)i * rows * outputs,
 					      .out_stride = outputs,
 					      .act = KERNEL_ACT_SILU };
-		job[i].up.at = (char *)x->weights.at + (2 * i + 1) * matrix;
+		job[i].up.at = s->up ? (char *)x->weights.at + (2 * i + 1) * matrix : NULL;
 	}
 	x->job = sent(t, job, sizeof job);
 	x->args = (struct product_args){ .batch = x->batch.at,
@@ -74,7 +83,7 @@ static void make(struct times *t, enum kernel_format f, uint32_t rows, uint32_t 
 					 .jobs = jobs,
 					 .rows_most = rows,
 					 .panels = jobs * ((outputs + 15) / 16),
-					 .terms = terms };
+					 .terms = 2 };
 }
 
 static void drop(struct experts *x)
@@ -85,23 +94,46 @@ static void drop(struct experts *x)
 
 static void one_product(struct times *t, void *with) { must(device_product(t->stream, with, &why)); }
 
+static double one_form(struct times *t, struct experts *x, const struct shape *s, enum kernel_format f,
+		       uint32_t rows, const char *form)
+{
+	char shape[120];
+	double us = times_us(t, one_product, &x->args);
+	snprintf(shape, sizeof shape, "%u %s, %s, rows %u, terms %u, %s", x->args.jobs, s->name,
+		 kernel_format_name(f), rows, x->args.terms, form);
+	times_line(t, "product", shape, us,
+		   (double)x->weights.bytes + (double)x->x.bytes + (double)x->out.bytes);
+	return us;
+}
+
+/* Forms for few rows are not tried on many: they would take all the time. */
+static void all_forms(struct times *t, const struct shape *s, enum kernel_format f, uint32_t rows)
+{
+	struct experts x;
+	double us[FORMS] = { 0 };
+	make(t, s, f, rows, &x);
+	for (uint32_t i = 0; i < device_forms(DEVICE_product) && i < FORMS; i++) {
+		x.args.form = device_product_form(i);
+		if (x.args.form.kind != PRODUCT_FORM_NARROW || rows <= 64)
+			us[i] = one_form(t, &x, s, f, rows, device_form_name(DEVICE_product, i));
+	}
+	times_choose(t, (struct device_choice_line){ DEVICE_product, (uint8_t)f, (uint8_t)s->shapes, 0, rows },
+		     us);
+	x.args.form = device_product_form(0);
+	x.args.terms = 1;
+	one_form(t, &x, s, f, rows, "auto");
+	drop(&x);
+}
+
 void times_product(struct times *t)
 {
 	static const enum kernel_format formats[] = { KERNEL_BF16, KERNEL_FP8, KERNEL_Q8, KERNEL_Q4,
 						      KERNEL_MXFP4 };
-	static const uint32_t counts[] = { 1, 4, 8, 16, 32, 64, 256 };
-	struct experts x;
-	char shape[100];
+	static const uint32_t few[] = { 1, 4, 8, 16, 32, 64, 256 }, many[] = { 1, 8, 32, 64, 512, 4096 };
 	for (size_t f = 0; f < sizeof formats / sizeof *formats; f++) {
-		for (size_t c = 0; c < (t->small ? 1 : sizeof counts / sizeof *counts); c++) {
-			for (uint32_t terms = 2; terms >= 1; terms--) {
-				make(t, formats[f], counts[c], terms, &x);
-				snprintf(shape, sizeof shape, "%u experts, %s, rows %u, terms %u", x.args.jobs,
-					 kernel_format_name(formats[f]), counts[c], terms);
-				times_line(t, "product", shape, times_us(t, one_product, &x.args),
-					   (double)x.weights.bytes + (double)x.x.bytes + (double)x.out.bytes);
-				drop(&x);
-			}
-		}
+		for (size_t c = 0; c < (t->small ? 1 : sizeof few / sizeof *few); c++)
+			all_forms(t, &experts, formats[f], few[c]);
+		for (size_t c = 0; c < (f > 1 || t->small ? 0 : sizeof many / sizeof *many); c++)
+			all_forms(t, &dense, formats[f], many[c]);
 	}
 }
