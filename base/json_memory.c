@@ -34,6 +34,8 @@ static _Thread_local struct kept kept;
 static _Thread_local bool starved;
 static pthread_key_t thread_end;
 
+static size_t size_of(size_t i) { return i * STEP + OWN; }
+
 static void free_kept(void *arg)
 {
 	struct kept *k = arg;
@@ -47,14 +49,15 @@ static void free_kept(void *arg)
 
 static void *allocate(size_t bytes)
 {
-	size_t i = bytes > OWN ? (bytes - OWN + STEP - 1) / STEP : 0;
-	struct block *b = i < SIZES ? kept.first[i] : NULL;
+	bool small = bytes <= size_of(SIZES - 1);
+	size_t i = small && bytes > OWN ? (bytes - OWN + STEP - 1) / STEP : 0;
+	struct block *b = small ? kept.first[i] : NULL;
 	if (b) {
 		kept.first[i] = b->next;
-		kept.bytes -= i * STEP;
+		kept.bytes -= size_of(i);
 		return b;
 	}
-	void *p = malloc(i * STEP + OWN);
+	void *p = malloc(small && KEPT_MOST ? size_of(i) : bytes);
 	starved |= !p;
 	return p;
 }
@@ -63,7 +66,7 @@ static void let_go(void *p)
 {
 	struct block *b = p;
 	size_t i = p ? (malloc_usable_size(p) - OWN) / STEP : SIZES;
-	bool room = i < SIZES && kept.bytes + i * STEP <= KEPT_MOST;
+	bool room = i < SIZES && kept.bytes + size_of(i) <= KEPT_MOST;
 	if (room && !kept.watched)
 		kept.watched = room = pthread_setspecific(thread_end, &kept) == 0;
 	if (!room) {
@@ -72,7 +75,7 @@ static void let_go(void *p)
 	}
 	b->next = kept.first[i];
 	kept.first[i] = b;
-	kept.bytes += i * STEP;
+	kept.bytes += size_of(i);
 }
 
 static void set_functions(void)

@@ -6,6 +6,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <criterion/criterion.h>
+#include <malloc.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -437,6 +438,25 @@ Test(json_memory, what_is_freed_is_what_is_made_next)
 	json_t *second = json_integer(2);
 	cr_expect_eq(first, second);
 	json_decref(second);
+}
+
+Test(json_memory, a_block_that_is_used_again_is_as_large_as_is_asked)
+{
+	char text[1500];
+	memset(text, 'x', sizeof text);
+	json_memory_use();
+	for (size_t freed = 0; freed < sizeof text; freed += 7) {
+		json_t *keep[8];
+		for (size_t i = 0; i < 8; i++)
+			json_decref(json_stringn_nocheck(text, freed));
+		for (size_t i = 0; i < 8; i++) {
+			keep[i] = json_stringn_nocheck(text, freed + i * 11 < sizeof text ? freed + i * 11 : freed);
+			const char *made = json_string_value(keep[i]);
+			cr_assert_geq(malloc_usable_size((void *)(uintptr_t)made), json_string_length(keep[i]) + 1);
+		}
+		for (size_t i = 0; i < 8; i++)
+			json_decref(keep[i]);
+	}
 }
 
 /* Blocks that one thread made, freed by another that ends; and then by this one. */
