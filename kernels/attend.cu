@@ -573,10 +573,11 @@ template <int MT, int PLANES, int TILE, bool WIDE>
 static __device__ __forceinline__ void pick_columns(const struct attend_args &a,
 						    unsigned char *shared)
 {
-	constexpr bool narrow = MT <= 2 && PLANES == 1;
+	constexpr bool step = IN_STEP && TILE == LATENT_TILE;
+	constexpr bool narrow = (MT <= 2 && PLANES == 1) || step;
 	const struct item &it = ((const struct head *)shared)->item;
 	uint32_t columns = it.tile.rows * it.heads;
-	if (narrow && columns <= QUERIES)
+	if (step || (narrow && columns <= QUERIES))
 		run_item<MT, narrow ? 1 : 2, PLANES, TILE>(a, shared);
 	else if (!WIDE || columns <= 2 * QUERIES)
 		run_item<MT, 2, PLANES, TILE>(a, shared);
@@ -620,12 +621,18 @@ static __device__ void attend_all(const struct attend_args &a, unsigned char *sh
 /* The kernel of a whole step has 128 registers a thread: others' sums do not fit in them. */
 static bool attend_in_step(const struct attend_args &a)
 {
-	return !a.latent && a.value <= 128 && a.cache == KERNEL_CACHE_BF16;
+	return (a.latent || a.value <= 128) && a.cache == KERNEL_CACHE_BF16;
 }
 
-static __device__ void attend_block(const struct attend_args &a, unsigned char *shared)
+/* A kernel has one of the two. */
+template <bool latent>
+static __device__ __forceinline__ void attend_step(const struct attend_args &a,
+						   unsigned char *shared)
 {
-	attend_parts::attend_all<1, 1, KERNEL_SPLIT, false>(a, shared);
+	if constexpr (latent)
+		attend_parts::attend_all<4, 1, attend_parts::LATENT_TILE, false>(a, shared);
+	else
+		attend_parts::attend_all<1, 1, KERNEL_SPLIT, false>(a, shared);
 }
 #endif
 

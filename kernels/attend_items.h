@@ -61,9 +61,12 @@ static __host__ __device__ __forceinline__ uint32_t divided(uint32_t n, uint32_t
 }
 
 /* Columns: 8, 16 or 32. More share what is read of the cache, and take more registers; what is
- * rarer is built for 16 alone, and so is a whole step's kernel, which decodes. */
+ * rarer is built for 16 alone, and so is a whole step's kernel, which decodes; of latent attention,
+ * whose sums are many, it has room for 8. */
 static __host__ __device__ __forceinline__ uint32_t columns_most(const struct attend_args &a)
 {
+	if (IN_STEP && a.latent)
+		return QUERIES;
 	bool few = IN_STEP || a.latent || a.value > 128 || a.cache == KERNEL_CACHE_F32;
 	uint32_t most = few ? 2 * QUERIES : 4 * QUERIES;
 	return a.form.queries > 0 && a.form.queries < most ? a.form.queries : most;
@@ -76,8 +79,9 @@ static __host__ __device__ __forceinline__ void plan_stages(const struct attend_
 	uint32_t whole = a.form.room > 0 ? a.form.room : DEVICE_SHARED_MOST;
 	uint32_t stages = a.form.stages > 0 ? a.form.stages : (uint32_t)STAGES_MOST;
 	uint32_t room = least(HALF_ROOM, whole), least_step = a.latent ? (uint32_t)LATENT_TILE : 64;
-	if (a.form.alone || p->columns > 2 * QUERIES ||
-	    p->stage_at + 2 * planes * least_step * p->row_bytes > room)
+	bool tight = p->columns > 2 * QUERIES ||
+		     p->stage_at + 2 * planes * least_step * p->row_bytes > room;
+	if (!IN_STEP && (a.form.alone || tight)) /* there two blocks with a stage each take turns */
 		room = whole;
 	p->step = a.latent ? (uint32_t)LATENT_TILE : 128;
 	while (!a.latent && p->step > 16 &&
@@ -100,7 +104,7 @@ static __host__ __device__ __forceinline__ struct plan plan_of(const struct atte
 	p.groups = divided(p.share, most);
 	p.group = divided(p.share, p.groups);
 	p.rows = p.groups > 1 ? 1 : least(most / p.share, a.rows_most);
-	p.columns = a.latent || a.value > 256 || planes == 2 ? 2 * QUERIES : QUERIES;
+	p.columns = least(most, a.latent || a.value > 256 || planes == 2 ? 2 * QUERIES : QUERIES);
 	while (p.columns < p.rows * p.group)
 		p.columns *= 2;
 	p.cut_rows = device_attend_cut_rows(&a);

@@ -115,7 +115,10 @@ enum device_steps_way {
 	DEVICE_STEPS_LAUNCHES, /* one launch after the other, as by device_run */
 	DEVICE_STEPS_GRAPH,    /* the launches, recorded once */
 	DEVICE_STEPS_AHEAD,    /* and each may begin while the one before it ends */
-	DEVICE_STEPS_KERNEL    /* one kernel, with a barrier between operations: for few rows */
+	/* One kernel, with a barrier between operations: for few rows. Attention over an f32 cache,
+	 * or of values wider than 128 that are no latents, stands between two such kernels, in a
+	 * graph. */
+	DEVICE_STEPS_KERNEL
 };
 
 struct device_steps;

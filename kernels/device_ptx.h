@@ -245,17 +245,32 @@ static __device__ __forceinline__ float device_bf16_high(uint32_t pair)
  * ptx_load_stream16. counter: in device memory, one for each launch that may run at a time, 0
  * before its first use and then never written otherwise. Each wait adds 2^31 to it in total, so it
  * never needs to be set back; the top bit tells who waits that all have come. Blocks of one
- * dimension, all threads call it. */
-static __device__ __forceinline__ void device_grid_barrier(uint32_t *counter)
+ * dimension, all threads call it.
+ *
+ * In two halves: between them a block may do what needs nothing from the others. */
+static __device__ __forceinline__ uint32_t device_grid_arrive(uint32_t *counter)
 {
+	uint32_t before = 0;
 	__syncthreads();
+	if (threadIdx.x == 0)
+		before = ptx_add_release(counter, blockIdx.x == 0 ? 0x80000000u - (gridDim.x - 1)
+								  : 1);
+	return before;
+}
+
+/* before: what arriving gave. */
+static __device__ __forceinline__ void device_grid_wait(uint32_t *counter, uint32_t before)
+{
 	if (threadIdx.x == 0) {
-		uint32_t mine = blockIdx.x == 0 ? 0x80000000u - (gridDim.x - 1) : 1;
-		uint32_t before = ptx_add_release(counter, mine);
 		while (((before ^ ptx_load_acquire(counter)) & 0x80000000u) == 0) {
 		}
 	}
 	__syncthreads();
+}
+
+static __device__ __forceinline__ void device_grid_barrier(uint32_t *counter)
+{
+	device_grid_wait(counter, device_grid_arrive(counter));
 }
 
 #endif

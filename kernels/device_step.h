@@ -21,9 +21,16 @@ struct step_list {
 	uint32_t count;
 };
 
-/* What a launch of these records takes. cudaErrorInvalidValue: one breaks its rules;
- * cudaErrorNotSupported: one kernel cannot run them. record: host memory. */
-int step_plan(const struct step_record *record, uint32_t count, uint32_t *blocks, size_t *shared);
-int step_launch(cudaStream_t stream, const struct step_list &list, uint32_t blocks, size_t shared);
+/* Two kernels run lists: one has the attention of latents, the other that of keys and values. */
+bool step_is_latent(const struct step_record &r);
+/* Whether such a kernel runs an operation (record: host memory). cudaErrorInvalidValue: it breaks
+ * its rules; cudaErrorNotSupported: it takes more registers or shared memory than the kernel has. */
+int step_takes(const struct step_record &r, bool latent);
+/* What a launch of these records takes, which it runs. cudaErrorNotSupported: on this device it
+ * does not. */
+int step_plan(const struct step_record *record, uint32_t count, bool latent, uint32_t *blocks,
+	      size_t *shared);
+int step_launch(cudaStream_t stream, const struct step_list &list, bool latent, uint32_t blocks,
+		size_t shared);
 
 #endif

@@ -444,11 +444,10 @@ static __device__ void product_block(const struct product_args &a, unsigned char
 	product_parts::run_share(a, shared);
 }
 
-/* Begin to fetch what this block will read first, while what a's rows come from is not done yet. */
-[[maybe_unused]] static __device__ void product_ahead(const struct product_args &a)
+/* Begin to fetch what this block will read first, while what a's rows come from is not done yet;
+ * but the list of active jobs is. */
+static __device__ __noinline__ void product_ahead(const struct product_args &a)
 {
-	if (a.active)
-		return;
 	struct product_parts::share s = product_parts::share_of(a);
 	if (s.place >= s.places || s.base >= s.end)
 		return;

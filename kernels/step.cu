@@ -1,9 +1,11 @@
 /* A list of operations as one launch: all multiprocessors walk through it, with a barrier of the
- * grid between one operation and the next.
+ * grid between one operation and the next. While a block waits there, the first weights of the next
+ * product are on their way to the second cache.
  * Bound:   as each operation; a barrier takes about a microsecond.
  * Bytes:   464 a block and operation, while it waits: the arguments of the next one.
  * Launch:  cooperative, as many blocks of 256 threads as the device holds at once.
  * Limits:  registers 128, threads 256, blocks 2, stack 224
+ * Limits step<true>: registers 128, threads 256, blocks 2, stack 512
  * Shared:  1 KiB, and the most that an operation of the list takes.
  * Order:   that of each operation: none depends on the number of blocks, so that one launch and
  *          many give the same bits. */
@@ -51,7 +53,11 @@ static __device__ void step_fetch(const struct step_list &l, uint32_t i, struct 
 		to[w] = w > 1 ? from[w] : (uint32_t)(batch >> 32 * w);
 }
 
-static __device__ void step_operation(const struct step_record &r, unsigned char *shared)
+#define attend_block attend_step<latent> /* the form that a kernel has */
+
+template <bool latent>
+static __device__ __forceinline__ void step_operation(const struct step_record &r,
+						      unsigned char *shared)
 {
 #define STEP_CASE(name)                                                    \
 	case DEVICE_##name:                                                \
@@ -62,6 +68,17 @@ static __device__ void step_operation(const struct step_record &r, unsigned char
 	}
 }
 
+/* Whether the next operation's first weights can be told before this one has ended: it is a product
+ * of all of its jobs, or of those that are active for this one too. */
+static __device__ bool step_knows(const struct step_record &now, const struct step_record &next)
+{
+	const struct product_args &a = *(const struct product_args *)now.args,
+				  &b = *(const struct product_args *)next.args;
+	return next.operation == DEVICE_product &&
+	       (b.active == nullptr ||
+		(now.operation == DEVICE_product && a.active == b.active));
+}
+
 /* For compute capability 9.0 alone, where it was measured and tuned: all operations in one kernel
  * take the compiler some minutes for each architecture. Others are refused this way. */
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ != 900
@@ -70,6 +87,8 @@ static __device__ void step_operation(const struct step_record &r, unsigned char
 #define STEP_BUILT true
 #endif
 
+/* latent: its attention is that of latents; one with both forms would have registers for neither. */
+template <bool latent>
 static __global__ void __launch_bounds__(DEVICE_THREADS, 2)
 	step(const __grid_constant__ struct step_list l)
 {
@@ -83,12 +102,22 @@ static __global__ void __launch_bounds__(DEVICE_THREADS, 2)
 	step_fetch(l, 0, room);
 	__syncthreads();
 	for (uint32_t i = 0; i < l.count; i++) {
-		step_operation(room->record[i % 2], shared + STEP_ROOM);
+		const struct step_record &now = room->record[i % 2],
+					 &next = room->record[(i + 1) % 2];
+		step_operation<latent>(now, shared + STEP_ROOM);
 		if (i + 1 == l.count)
 			break;
 		step_fetch(l, i + 1, room);
-		device_grid_barrier(l.barrier);
+		uint32_t before = device_grid_arrive(l.barrier);
+		if (step_knows(now, next))
+			product_ahead(*(const struct product_args *)next.args);
+		device_grid_wait(l.barrier, before);
 	}
+}
+
+static void (*step_of(bool latent))(const struct step_list)
+{
+	return latent ? step<true> : step<false>;
 }
 
 static size_t step_shared(const struct step_record &r, bool *valid)
@@ -104,7 +133,28 @@ static size_t step_shared(const struct step_record &r, bool *valid)
 	return 0;
 }
 
-int step_plan(const struct step_record *record, uint32_t count, uint32_t *blocks, size_t *shared)
+bool step_is_latent(const struct step_record &r)
+{
+	return r.operation == DEVICE_attend && ((const struct attend_args *)r.args)->latent;
+}
+
+int step_takes(const struct step_record &r, bool latent)
+{
+	bool valid;
+	if (r.operation == DEVICE_product &&
+	    ((const struct product_args *)r.args)->rows_most > PRODUCT_NARROW)
+		return cudaErrorNotSupported;
+	if (r.operation == DEVICE_attend && (step_is_latent(r) != latent ||
+					     !attend_in_step(*(const struct attend_args *)r.args)))
+		return cudaErrorNotSupported;
+	size_t bytes = step_shared(r, &valid);
+	if (!valid)
+		return cudaErrorInvalidValue;
+	return STEP_ROOM + bytes > DEVICE_SHARED_MOST ? cudaErrorNotSupported : cudaSuccess;
+}
+
+int step_plan(const struct step_record *record, uint32_t count, bool latent, uint32_t *blocks,
+	      size_t *shared)
 {
 	int device = 0, multiprocessors = 0, each = 0;
 	cudaDeviceProp found;
@@ -112,19 +162,9 @@ int step_plan(const struct step_record *record, uint32_t count, uint32_t *blocks
 	for (uint32_t i = 0; i < count; i++) {
 		bool valid;
 		size_t bytes = step_shared(record[i], &valid);
-		if (record[i].operation == DEVICE_product &&
-		    ((const struct product_args *)record[i].args)->rows_most > PRODUCT_NARROW)
-			return cudaErrorNotSupported;
-		if (record[i].operation == DEVICE_attend &&
-		    !attend_in_step(*(const struct attend_args *)record[i].args))
-			return cudaErrorNotSupported;
-		if (!valid)
-			return cudaErrorInvalidValue;
 		*shared = bytes > *shared ? bytes : *shared;
 	}
 	*shared += STEP_ROOM;
-	if (*shared > DEVICE_SHARED_MOST)
-		return cudaErrorNotSupported;
 	cudaError_t error = cudaGetDevice(&device);
 	if (error == cudaSuccess)
 		error = cudaGetDeviceProperties(&found, device);
@@ -133,17 +173,20 @@ int step_plan(const struct step_record *record, uint32_t count, uint32_t *blocks
 	if (error == cudaSuccess)
 		error = cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount,
 					       device);
+	/* For all plans that there will be, of which each takes its own. */
 	if (error == cudaSuccess)
-		error = cudaFuncSetAttribute(step, cudaFuncAttributeMaxDynamicSharedMemorySize,
-					     (int)*shared);
+		error = cudaFuncSetAttribute(step_of(latent),
+					     cudaFuncAttributeMaxDynamicSharedMemorySize,
+					     DEVICE_SHARED_MOST);
 	if (error == cudaSuccess)
-		error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, step, DEVICE_THREADS,
-								      *shared);
+		error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(
+			&each, step_of(latent), DEVICE_THREADS, *shared);
 	*blocks = (uint32_t)(multiprocessors * each);
 	return error != cudaSuccess ? error : *blocks == 0 ? cudaErrorNotSupported : cudaSuccess;
 }
 
-int step_launch(cudaStream_t stream, const struct step_list &list, uint32_t blocks, size_t shared)
+int step_launch(cudaStream_t stream, const struct step_list &list, bool latent, uint32_t blocks,
+		size_t shared)
 {
 	cudaLaunchConfig_t launch = {};
 	cudaLaunchAttribute together = {};
@@ -155,5 +198,5 @@ int step_launch(cudaStream_t stream, const struct step_list &list, uint32_t bloc
 	launch.stream = stream;
 	launch.attrs = &together;
 	launch.numAttrs = 1;
-	return cudaLaunchKernelEx(&launch, step, list);
+	return cudaLaunchKernelEx(&launch, step_of(latent), list);
 }

@@ -51,6 +51,20 @@ void parity_true(struct parity *p, bool holds, const char *what, ...)
 	va_end(args);
 }
 
+int parity_step(struct parity *p, enum device_operation o, const void *args)
+{
+	const struct device_step step = { o, args };
+	struct device_steps *l;
+	int rc = device_steps_open(p->stream, &step, 1, DEVICE_STEPS_KERNEL, &l, &p->err);
+	if (rc == ERR_UNSUPPORTED)
+		return device_run(p->stream, o, args, &p->err);
+	if (rc < 0)
+		return rc;
+	rc = device_steps_run(l, &p->err);
+	device_steps_close(l);
+	return rc;
+}
+
 bool parity_failed(struct parity *p, const char *what)
 {
 	if (p->rc == 0)

@@ -42,6 +42,7 @@ struct parity {
 	struct device *device;
 	struct device_stream *stream;
 	uint64_t seed; /* of the next random number */
+	bool step;     /* operations run as a list of one, by the kernel of whole steps where that has them */
 	bool large;    /* shapes for a real device; else for the emulator, a second or two a function */
 	bool verbose;  /* a line for each comparison, not only for each that fails */
 	uint32_t checks, failures;
@@ -143,12 +144,16 @@ unsigned char *parity_page(const struct parity_batch *b, uint32_t sequence, uint
 /* ---- running and comparing ---- */
 
 /* device_NAME with its typed args, unless the device has failed. */
-#define PARITY_RUN(p, name, args)                                          \
-	do {                                                               \
-		if ((p)->rc == 0)                                          \
+#define PARITY_RUN(p, name, args)                                              \
+	do {                                                                   \
+		if ((p)->rc == 0 && (p)->step)                                 \
+			(p)->rc = parity_step(p, DEVICE_##name, args);         \
+		else if ((p)->rc == 0)                                         \
 			(p)->rc = device_##name((p)->stream, args, &(p)->err); \
-		parity_failed(p, #name);                                   \
+		parity_failed(p, #name);                                       \
 	} while (0)
+/* As a list of this operation alone, DEVICE_STEPS_KERNEL; a launch where that does not run it. */
+int parity_step(struct parity *p, enum device_operation o, const void *args) MUST_USE;
 /* Say once what a call of device.h that gave p->rc failed with; true if it has. */
 bool parity_failed(struct parity *p, const char *what);
 

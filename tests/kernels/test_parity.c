@@ -58,8 +58,9 @@ ParameterizedTest(const size_t *i, parity, every_operation_agrees_with_its_truth
 	close_emulated(&p);
 }
 
-/* On a device of one multiprocessor a launch has few blocks, each with many items; on one of seven, many. */
-ParameterizedTestParameters(parity, blocks_and_multiprocessors_change_no_bit)
+/* On a device of one multiprocessor a launch has few blocks, each with many items; on one of seven, many. And
+ * the kernel of whole steps, with its own blocks, runs the same. */
+ParameterizedTestParameters(parity, blocks_and_the_kernel_of_a_step_change_no_bit)
 {
 	static size_t numbers[100];
 	for (size_t i = 0; i < parity_count; i++)
@@ -67,20 +68,24 @@ ParameterizedTestParameters(parity, blocks_and_multiprocessors_change_no_bit)
 	return cr_make_param_array(size_t, numbers, parity_count);
 }
 
-ParameterizedTest(const size_t *i, parity, blocks_and_multiprocessors_change_no_bit, .timeout = 300)
+ParameterizedTest(const size_t *i, parity, blocks_and_the_kernel_of_a_step_change_no_bit, .timeout = 300)
 {
-	static const char *const multiprocessors[] = { "1", "3", "7" };
+	static const struct {
+		const char *multiprocessors;
+		bool step;
+	} ways[] = { { "1", false }, { "3", true }, { "7", false } };
 	uint64_t digest[3] = { 0 };
 	for (size_t k = 0; k < 3; k++) {
 		struct parity p;
-		setenv("EMULATOR_SMS", multiprocessors[k], 1);
+		setenv("EMULATOR_SMS", ways[k].multiprocessors, 1);
 		open_emulated(&p);
-		cr_assert_eq(device_info(p.device)->multiprocessors, (uint32_t)atoi(multiprocessors[k]));
+		p.step = ways[k].step;
+		cr_assert_eq(device_info(p.device)->multiprocessors, (uint32_t)atoi(ways[k].multiprocessors));
 		parity_call(&p, &parity_all[*i]);
 		digest[k] = p.digest;
 		close_emulated(&p);
-		cr_assert_eq(digest[k], digest[0], "%s on %s multiprocessors", parity_all[*i].name,
-			     multiprocessors[k]);
+		cr_assert_eq(digest[k], digest[0], "%s on %s multiprocessors, step %d", parity_all[*i].name,
+			     ways[k].multiprocessors, ways[k].step);
 	}
 }
 
