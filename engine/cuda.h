@@ -45,7 +45,6 @@ struct cuda_weights {
 	size_t *first;             /* [items + 1]: an item's matrices */
 	_Atomic uint64_t *missing; /* [items]: bytes that have not come; 0: it is sent */
 	bool *kept;                /* [items]: others are compared with it */
-	size_t zeros_at;           /* in floats: as many zeros as there are experts */
 };
 
 /* ---- a pass ---- */
@@ -180,7 +179,6 @@ int cuda_finish(struct model_keeper *k, struct err *e) MUST_USE;
 void cuda_weights_free(struct cuda *m);
 struct device_matrix cuda_matrix_of(const struct cuda *m, const struct kernel_matrix *w);
 const float *cuda_vector_of(const struct cuda *m, const float *host);
-const float *cuda_zeros(const struct cuda *m);
 
 /* cuda_stage.c: the fragments of matrices [first, last) to the device; shared: packed by all
  * threads of the pool, which the caller must not be part of. */

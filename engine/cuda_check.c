@@ -20,19 +20,12 @@ static const char *layer_lacks(const struct model_layer *l)
 
 static const char *gate_lacks(const struct model_config *c)
 {
-	const struct kernel_gate *g = &c->gate;
-	if (g->experts == 0)
+	if (c->gate.experts == 0)
 		return NULL;
 	if (c->zero_experts > 0)
 		return "experts that return their input";
 	if (c->experts_on_input)
 		return "weights on what experts read";
-	if (g->kind == KERNEL_GATE_SOFTMAX && g->floor > 0)
-		return "a floor of the experts' weights";
-	if (g->kind == KERNEL_GATE_SOFTMAX && c->router_bias)
-		return "a softmax router with a bias";
-	if (g->kind == KERNEL_GATE_SIGMOID && !c->router_bias)
-		return "a sigmoid router without a bias";
 	return NULL;
 }
 

@@ -77,14 +77,6 @@ static void scores_add(struct cuda_maker *k, const struct layer_weights *w)
 	cuda_product_add(k, first);
 }
 
-/* The best without a bias are those with a bias of nothing. */
-static const float *bias_of(const struct cuda *m, const struct layer_weights *w)
-{
-	bool topk = m->config.gate.kind == KERNEL_GATE_TOPK;
-	const float *bias = cuda_vector_of(m, w->vector[SLOT_ROUTER_BIAS]);
-	return bias == NULL && topk ? cuda_zeros(m) : bias;
-}
-
 /* The experts of each row into `expert`, and the slots sorted by them. */
 static void choice_add(struct cuda_maker *k, const struct layer_weights *w, uint16_t *expert)
 {
@@ -92,7 +84,7 @@ static void choice_add(struct cuda_maker *k, const struct layer_weights *w, uint
 	struct moe_gate_args *a = &cuda_step_add(k, DEVICE_moe_gate)->moe_gate;
 	a->batch = k->batch;
 	a->gate = k->m->config.gate;
-	a->gate.bias = bias_of(k->m, w);
+	a->gate.bias = cuda_vector_of(k->m, w->vector[SLOT_ROUTER_BIAS]);
 	a->gate.expert_scale = NULL;
 	a->score = r->score;
 	a->expert = expert;

@@ -107,9 +107,8 @@ static void places_lay(struct cuda *m)
 		w->vector[i].at = floats;
 		floats += floats_bytes(w->vector[i].n);
 	}
-	w->zeros_at = floats;
 	w->panels.bytes = panels + FRAGMENT_K;
-	w->floats.bytes = floats + floats_bytes(m->config.gate.experts + 1);
+	w->floats.bytes = floats + floats_bytes(1); /* device memory of nothing is none */
 }
 
 int cuda_place(struct model_keeper *k, const struct model_plan *p, uint64_t *scratch, struct err *e)
@@ -174,10 +173,6 @@ int cuda_invent(struct model_keeper *k, const struct model_item *it, uint64_t se
 static int floats_send(struct cuda *m, struct err *e)
 {
 	struct cuda_weights *w = &m->weights;
-	struct device_buffer zeros = w->floats;
-	zeros.at = (unsigned char *)zeros.at + w->zeros_at;
-	zeros.bytes -= w->zeros_at;
-	TRY(device_fill(m->stream, &zeros, 0, e));
 	for (size_t i = 0; i < w->vectors; i++) {
 		const struct cuda_vector *v = &w->vector[i];
 		if (v->n > 0)
@@ -254,9 +249,4 @@ const float *cuda_vector_of(const struct cuda *m, const float *host)
 	const struct cuda_vector *v =
 		host == NULL ? NULL : bsearch(&key, w->vector, w->vectors, sizeof key, by_host);
 	return v == NULL ? NULL : (const float *)((const char *)w->floats.at + v->at);
-}
-
-const float *cuda_zeros(const struct cuda *m)
-{
-	return (const float *)((const char *)m->weights.floats.at + m->weights.zeros_at);
 }

@@ -123,6 +123,21 @@ static __device__ float sum_of(const float *value, const uint32_t *id, uint32_t 
 	return sum;
 }
 
+/* Like kernel_gate_order, by one lane: values may be NaN, and then the order of steps counts. */
+static __device__ void order(const float *value, uint32_t *id, uint32_t n)
+{
+	for (uint32_t i = 1; i < n && lane() == 0; i++) {
+		uint32_t moved = id[i], at = i;
+		float mine = value[moved];
+		for (; at > 0 && (mine > value[id[at - 1]] ||
+				  (!(mine < value[id[at - 1]]) && moved < id[at - 1]));
+		     at--)
+			id[at] = id[at - 1];
+		id[at] = moved;
+	}
+	__syncwarp();
+}
+
 static __device__ void choose_softmax(const struct kernel_gate &g, const float *score,
 				      struct scratch r, uint16_t *expert, float *weight)
 {
@@ -131,16 +146,19 @@ static __device__ void choose_softmax(const struct kernel_gate &g, const float *
 	__syncwarp();
 	softmax(r.value, g.experts);
 	for (uint32_t i = lane(); i < g.experts; i += WARP)
-		r.choice[i] = r.value[i];
+		r.choice[i] = g.bias == nullptr ? r.value[i] : r.value[i] + g.bias[i];
 	__syncwarp();
 	if (g.groups > 1)
 		limit_groups(g, 1, r);
-	const uint32_t *id = take_best(g, r);
+	uint32_t *id = take_best(g, r);
+	if (g.bias != nullptr)
+		order(r.value, id, g.top_k);
 	float sum = sum_of(r.value, id, g.top_k);
+	sum = g.floor > 0 ? (sum > g.floor ? sum : g.floor) : sum + 1e-20f;
 	for (uint32_t i = lane(); i < g.top_k; i += WARP) {
 		float p = r.value[id[i]];
 		expert[i] = (uint16_t)id[i];
-		weight[i] = g.normalise ? p / (sum + 1e-20f) : p * g.scaling;
+		weight[i] = g.normalise ? p / sum : p * g.scaling;
 	}
 }
 
@@ -163,7 +181,7 @@ static __device__ void choose_sigmoid(const struct kernel_gate &g, const float *
 {
 	for (uint32_t i = lane(); i < g.experts; i += WARP) {
 		r.value[i] = 1.0f / (1.0f + device_exp(0.0f - score[i]));
-		r.choice[i] = r.value[i] + g.bias[i];
+		r.choice[i] = g.bias == nullptr ? score[i] : r.value[i] + g.bias[i];
 	}
 	__syncwarp();
 	if (g.groups > 1)
@@ -185,7 +203,8 @@ static __device__ void choose_topk(const struct kernel_gate &g, const float *sco
 				   struct scratch r, uint16_t *expert, float *weight)
 {
 	for (uint32_t i = lane(); i < g.experts; i += WARP)
-		r.choice[i] = r.value[i] = score[i] + g.bias[i];
+		r.choice[i] = r.value[i] =
+			g.bias == nullptr ? score[i] : score[i] + g.bias[i];
 	__syncwarp();
 	const uint32_t *id = take_best(g, r);
 	for (uint32_t i = lane(); i < g.top_k; i += WARP)
@@ -253,8 +272,7 @@ static bool moe_gate_valid(const struct moe_gate_args &a)
 	return g.experts >= 1 && g.experts <= KERNEL_EXPERTS && g.top_k >= 1 &&
 	       g.top_k <= g.experts && g.top_k <= KERNEL_TOP_K && g.groups >= 1 &&
 	       g.experts % g.groups == 0 && g.groups_kept >= 1 && g.groups_kept <= g.groups &&
-	       !(g.floor > 0) && g.expert_scale == nullptr &&
-	       (g.kind == KERNEL_GATE_SOFTMAX) == (g.bias == nullptr);
+	       g.expert_scale == nullptr;
 }
 
 #ifndef DEVICE_STEP

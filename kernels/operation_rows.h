@@ -72,8 +72,7 @@ struct gate_value_args {
 /* ---- experts ---- */
 
 /* moe_gate of struct kernels for all rows, with the same bits. Experts, top_k and groups as struct
- * kernel_gate says; gate.bias [experts] is device memory, NULL for SOFTMAX and for it alone. A
- * floor and an expert_scale are not available here.
+ * kernel_gate says; gate.bias [experts] is device memory. An expert_scale is not available here.
  *   score  [rows][experts] f32, in
  *   expert [rows][top_k]   u16, out; best first
  *   weight [rows][top_k]   f32, out */

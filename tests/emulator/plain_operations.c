@@ -312,7 +312,9 @@ static void gate_row(const struct kernel_gate *g, const float *score, uint16_t *
 		s[i] = g->kind == KERNEL_GATE_SOFTMAX   ? exp((double)score[i] - largest) / sum
 		       : g->kind == KERNEL_GATE_SIGMOID ? sigmoid((double)score[i])
 		                                        : (double)score[i] + (g->bias ? (double)g->bias[i] : 0);
-		choice[i] = s[i] + (g->kind == KERNEL_GATE_SIGMOID && g->bias ? (double)g->bias[i] : 0);
+		choice[i] = s[i] + (g->kind != KERNEL_GATE_TOPK && g->bias ? (double)g->bias[i] : 0);
+		if (g->kind == KERNEL_GATE_SIGMOID && !g->bias) /* sigmoids of large scores are all 1 */
+			choice[i] = (double)score[i];
 	}
 	if (g->groups > 1 && g->groups_kept < g->groups)
 		groups_limit(g, choice, out);
@@ -320,7 +322,7 @@ static void gate_row(const struct kernel_gate *g, const float *score, uint16_t *
 		expert[k] = (uint16_t)best(choice, out, g->experts);
 		out[expert[k]] = true;
 	}
-	for (uint32_t k = 0; g->kind == KERNEL_GATE_SIGMOID && k < g->top_k; k++) /* ranked by s */
+	for (uint32_t k = 0; g->kind != KERNEL_GATE_TOPK && k < g->top_k; k++) /* ranked by s */
 		for (uint32_t i = k; i > 0 && (s[expert[i]] > s[expert[i - 1]] ||
 		                               (s[expert[i]] >= s[expert[i - 1]] && expert[i] < expert[i - 1])); i--) {
 			uint16_t swap = expert[i];
@@ -334,7 +336,7 @@ static void gate_row(const struct kernel_gate *g, const float *score, uint16_t *
 	}
 	for (uint32_t k = 0; k < g->top_k; k++) {
 		bool norms = g->kind == KERNEL_GATE_TOPK || g->normalise;
-		w[k] = norms ? w[k] / (total + 1e-20) : w[k];
+		w[k] = norms ? w[k] / fmax(total + 1e-20, (double)g->floor) : w[k];
 		if (g->kind == KERNEL_GATE_SIGMOID || (g->kind == KERNEL_GATE_SOFTMAX && !g->normalise))
 			w[k] *= (double)g->scaling;
 		weight_of[k] = (float)w[k];

@@ -24,6 +24,7 @@ static void fill_scores(struct parity *p, float *score, uint32_t tokens, uint32_
 
 static void one_shape(struct parity *p, struct kernel_gate g, uint32_t tokens)
 {
+	bool biased = parity_below(p, 3) > 0;
 	const struct device_batch batch = { .rows = tokens };
 	size_t out = (size_t)tokens * g.top_k;
 	struct parity_buffer score = parity_zeros(p, "score", (size_t)tokens * g.experts * 4);
@@ -34,9 +35,9 @@ static void one_shape(struct parity *p, struct kernel_gate g, uint32_t tokens)
 	float *weight_truth = parity_host(p, out * 4);
 	fill_scores(p, score.host, tokens, g.experts);
 	parity_upload(p, &score);
-	g.bias = g.kind == KERNEL_GATE_SOFTMAX ? NULL : bias.host;
+	g.bias = biased ? bias.host : NULL;
 	kernel_moe_gate_plain(&g, score.host, tokens, expert_truth, weight_truth);
-	g.bias = g.kind == KERNEL_GATE_SOFTMAX ? NULL : bias.at;
+	g.bias = biased ? bias.at : NULL;
 	PARITY_RUN(p, moe_gate,
 		   (&(struct moe_gate_args){ parity_input(p, "batch", &batch, sizeof batch).at, g, score.at,
 					     expert.at, weight.at, tokens + 1 }));
@@ -58,7 +59,8 @@ void parity_moe_gate(struct parity *p)
 						       .groups = shapes[i].groups,
 						       .groups_kept = shapes[i].kept,
 						       .normalise = parity_below(p, 2) != 0,
-						       .scaling = 2.5f };
+						       .scaling = 2.5f,
+						       .floor = parity_below(p, 2) ? 0.4f : 0 };
 			one_shape(p, g, parity_size(p, 9, 20000));
 			if (shapes[i].experts == 1024) /* more than all warps take at once */
 				one_shape(p, g, parity_pick(p, 50, 20000));
