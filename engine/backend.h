@@ -9,9 +9,8 @@
  * What recurrent layers know of a text lies in a slot, all layers together: it is stepped in place
  * and copied whole, as attention's cache is by pages.
  *
- * What may come without a change of the functions here: a row that names an adapter; a wanted row
- * that asks for a drawn id in place of logits. Each is one more array of struct pass, NULL where
- * unused. */
+ * What may come without a change of the functions here: a row that names an adapter. It is one more
+ * array of struct pass, NULL where unused. */
 #ifndef ENGINE_BACKEND_H
 #define ENGINE_BACKEND_H
 
@@ -46,6 +45,11 @@ struct pass {
 	const uint32_t *want; /* [wanted], ascending: rows whose logits are asked for */
 	float *const *logits; /* out, [wanted]: host memory of [vocab] each */
 	uint16_t *expert;     /* out, NULL: not asked for; [moe_layers][rows][top_k], best first */
+	/* [wanted] each, NULL: no row asks; draw[i] NULL: this one does not. A backend that `draws`
+	 * may put the id that sampler_draw would give into *drawn[i], bit for bit from the same
+	 * logits, and leave logits[i] as it is; *drawn[i] is UINT32_MAX before. */
+	const struct engine_draw *const *draw;
+	uint32_t *const *drawn;
 };
 
 #define NO_SAVE UINT32_MAX
@@ -83,6 +87,7 @@ struct backend {
 	uint64_t state_bytes;  /* that a slot takes; 0: no layer has state, and no pass slots */
 	uint32_t rows_max;     /* of one pass */
 	uint64_t weight_bytes; /* that the weights take, once placed */
+	bool draws;            /* ids, where a row of a pass asks for one */
 	_Atomic bool lost;     /* what it computes on failed: every pass is refused from now on */
 
 	/* Make memory for so many more pages of the cache, contents undefined. They are numbered

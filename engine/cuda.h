@@ -87,11 +87,13 @@ struct cuda_work {
 	float *record;                           /* of attention's splits */
 	uint32_t *arrived;                       /* [rows][heads] */
 	unsigned char *batch;                    /* struct device_batch, and its arrays */
+	float *draw;                             /* [CUDA_LOGIT_ROWS][vocab]: weights of draws */
 	/* What goes back to the host in one copy: the experts of each layer that has some, whose
-	 * end is the beginning of [CUDA_LOGIT_ROWS][vocab]. */
+	 * end is the beginning of id [CUDA_LOGIT_ROWS], behind which is [CUDA_LOGIT_ROWS][vocab]. */
 	uint16_t *expert;
+	uint32_t *id;
 	float *logits;
-	size_t back_bytes; /* of both */
+	size_t back_bytes; /* of all */
 	uint32_t splits;   /* that a row has at most */
 };
 
@@ -105,6 +107,14 @@ struct cuda_batch {
 	struct device_buffer more; /* in place of `page`, where a pass has more of them */
 	uint32_t *more_host;       /* pinned */
 	size_t more_pages;
+};
+
+/* What the draws of a pass are made of: struct device_draw [CUDA_LOGIT_ROWS], then the masks and lists
+ * of those rows that there is room for. Others get their logits. */
+struct cuda_draws {
+	struct device_buffer on;
+	unsigned char *host; /* pinned */
+	size_t bytes, used;
 };
 
 /* Memory of the cache, and where each page begins. */
@@ -147,6 +157,7 @@ struct cuda {
 	uint32_t turns[MODEL_ROPES];            /* positions that the device has */
 	struct cuda_work work;
 	struct cuda_batch batch;
+	struct cuda_draws draws;
 	unsigned char *back; /* pinned: what a pass gives */
 	struct device_buffer jobs;
 	struct cuda_list list[CUDA_BUCKETS];
@@ -249,6 +260,14 @@ int cuda_batch_send(struct cuda *m, const struct pass *p, struct err *e) MUST_US
 /* The head's next rows: wanted ones [from, from + count). */
 int cuda_want_send(struct cuda *m, const struct pass *p, uint32_t from, uint32_t count,
 		   struct err *e) MUST_USE;
+
+/* cuda_draw.c: the draws of wanted rows [from, from + count), count <= CUDA_LOGIT_ROWS, after their
+ * logits; bit i of asked: row from + i is drawn, to work.id[i]. */
+int cuda_draws_open(struct cuda *m, struct err *e) MUST_USE;
+void cuda_draws_close(struct cuda *m);
+size_t cuda_draws_bytes(const struct cuda *m);
+int cuda_draws_run(struct cuda *m, const struct pass *p, uint32_t from, uint32_t count,
+		   uint64_t *asked, struct err *e) MUST_USE;
 
 /* cuda_forward.c, cuda_cache.c, cuda_count.c: struct backend. */
 int cuda_forward(struct backend *b, const struct pass *p, struct err *e) MUST_USE;

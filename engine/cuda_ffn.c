@@ -142,9 +142,8 @@ void cuda_ffn_list(struct cuda_maker *k, uint32_t layer, uint32_t moe_layer)
 		dense_list(k, layer);
 		return;
 	}
-	uint16_t *expert =
-		(uint16_t *)(void *)r->logits -
-		(model_moe_layers(&m->config) - moe_layer) * cuda_expert_step(m, k->list->rows);
+	uint16_t *expert = (uint16_t *)(void *)r->id - (model_moe_layers(&m->config) - moe_layer) *
+							       cuda_expert_step(m, k->list->rows);
 	scores_add(k, w);
 	choice_add(k, w, expert);
 	networks_add(k, w);

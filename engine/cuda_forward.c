@@ -1,5 +1,5 @@
 /* One forward pass on the GPU: the batch goes up in one copy, the operations of the list for so
- * many rows run in order, and experts and logits come down in one copy. */
+ * many rows run in order, and experts and ids or logits come down in one copy. */
 #include "engine/cuda.h"
 
 #include <string.h>
@@ -26,47 +26,77 @@ static const struct cuda_list *list_for(const struct cuda *m, uint32_t rows)
 	return &m->list[i];
 }
 
-/* Experts of a pass with this list, in front of its logits. */
+/* Experts of a pass with this list, in front of its ids. */
 static size_t expert_bytes(const struct cuda *m, const struct cuda_list *l)
 {
 	return model_moe_layers(&m->config) * cuda_expert_step(m, l->rows) * sizeof(uint16_t);
 }
 
-/* Bring down the last `before` bytes in front of the logits, and so many rows of these. */
-static int bring(struct cuda *m, size_t before, uint32_t rows, struct err *e)
+static size_t row_bytes(const struct cuda *m) { return m->config.vocab * sizeof(float); }
+
+/* Bytes of `back` before the logits, and before the ids. */
+static size_t logits_at(const struct cuda *m)
 {
-	size_t at = m->work.back_bytes - (size_t)CUDA_LOGIT_ROWS * m->config.vocab * sizeof(float) -
-		    before;
-	size_t bytes = before + (size_t)rows * m->config.vocab * sizeof(float);
-	unsigned char *first = (unsigned char *)m->work.expert;
-	size_t begin = (size_t)(first - (unsigned char *)m->work.memory.at);
-	if (bytes > 0)
-		TRY(device_download(m->stream, m->back + at, &m->work.memory, begin + at, bytes,
-				    e));
-	return device_wait(m->stream, e);
+	return m->work.back_bytes - CUDA_LOGIT_ROWS * row_bytes(m);
+}
+static size_t ids_at(const struct cuda *m)
+{
+	return logits_at(m) - CUDA_LOGIT_ROWS * sizeof(uint32_t);
 }
 
-static const float *back_logits(const struct cuda *m)
+/* Bring down bytes [at, end) of what goes back. */
+static int bring(struct cuda *m, size_t at, size_t end, struct err *e)
 {
-	return (const float *)(const void *)(m->back + m->work.back_bytes) -
-	       (size_t)CUDA_LOGIT_ROWS * m->config.vocab;
+	size_t begin =
+		(size_t)((unsigned char *)m->work.expert - (unsigned char *)m->work.memory.at);
+	if (at == end)
+		return 0;
+	return device_download(m->stream, m->back + at, &m->work.memory, begin + at, end - at, e);
+}
+
+/* Ids of the rows that were drawn; the logits of the others, where not all have come already. A row
+ * of numbers that are not finite has no id: the host's draw tells of it. */
+static int hand_out(struct cuda *m, const struct pass *p, uint32_t from, uint32_t count,
+		    uint64_t asked, struct err *e)
+{
+	const uint32_t *id = (const uint32_t *)(const void *)(m->back + ids_at(m));
+	for (uint32_t i = 0; i < count; i++) {
+		size_t at = logits_at(m) + i * row_bytes(m);
+		if ((asked >> i & 1) != 0)
+			*p->drawn[from + i] = id[i];
+		if (asked != 0 && ((asked >> i & 1) == 0 || id[i] == UINT32_MAX))
+			TRY(bring(m, at, at + row_bytes(m), e));
+	}
+	if (asked != 0)
+		TRY(device_wait(m->stream, e));
+	for (uint32_t i = 0; i < count; i++) {
+		if ((asked >> i & 1) == 0 || id[i] == UINT32_MAX)
+			memcpy(p->logits[from + i], m->back + logits_at(m) + i * row_bytes(m),
+			       row_bytes(m));
+	}
+	return 0;
 }
 
 static int head_run(struct cuda *m, const struct pass *p, const struct cuda_list *l, struct err *e)
 {
-	const float *logits = back_logits(m);
-	uint32_t vocab = m->config.vocab, most = l->head.args.product.rows_most, count;
+	uint32_t most = l->head.args.product.rows_most, count;
+	size_t first = ids_at(m) - expert_bytes(m, l), logits = logits_at(m);
 	for (uint32_t at = 0; at < p->wanted; at += count) {
+		uint64_t asked;
 		count = p->wanted - at < most ? p->wanted - at : most;
 		if (at > 0)
 			TRY(cuda_want_send(m, p, at, count, e));
 		TRY(device_run(m->stream, l->head.what, &l->head.args, e));
-		TRY(bring(m, at > 0 ? 0 : expert_bytes(m, l), count, e));
-		for (uint32_t i = 0; i < count; i++)
-			memcpy(p->logits[at + i], logits + (size_t)i * vocab,
-			       vocab * sizeof *logits);
+		TRY(cuda_draws_run(m, p, at, count, &asked, e));
+		TRY(bring(m, at > 0 ? ids_at(m) : first,
+			  asked != 0 ? logits : logits + count * row_bytes(m), e));
+		TRY(device_wait(m->stream, e));
+		TRY(hand_out(m, p, at, count, asked, e));
 	}
-	return p->wanted > 0 ? 0 : bring(m, expert_bytes(m, l), 0, e);
+	if (p->wanted > 0)
+		return 0;
+	TRY(bring(m, first, ids_at(m), e));
+	return device_wait(m->stream, e);
 }
 
 /* The experts that the rows chose, without what lies between the layers; counted too. */
@@ -74,7 +104,8 @@ static void experts_hand_out(struct cuda *m, const struct pass *p, const struct 
 {
 	size_t step = cuda_expert_step(m, l->rows), each = (size_t)p->rows * m->config.gate.top_k;
 	uint32_t layers = model_moe_layers(&m->config);
-	const uint16_t *from = (const uint16_t *)(const void *)back_logits(m) - layers * step;
+	const uint16_t *from =
+		(const uint16_t *)(const void *)(m->back + ids_at(m)) - layers * step;
 	cuda_count(m, p, from, step);
 	for (uint32_t i = 0; p->expert != NULL && i < layers; i++)
 		memcpy(p->expert + i * each, from + i * step, each * sizeof *from);

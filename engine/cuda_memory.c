@@ -29,7 +29,7 @@ static struct need need_of(struct cuda *m)
 	uint64_t pages = (positions + KERNEL_PAGE - 1) / KERNEL_PAGE;
 	return (struct need){
 		.weights = m->backend.weight_bytes,
-		.buffers = cuda_work_lay(m, NULL) + rope_bytes(m),
+		.buffers = cuda_work_lay(m, NULL) + rope_bytes(m) + cuda_draws_bytes(m),
 		.cache = pages * m->backend.page_bytes,
 	};
 }

@@ -73,10 +73,13 @@ static void lay_answer(struct cuda *m, struct lay *l)
 	size_t slots = model_moe_layers(&m->config) * cuda_expert_step(m, m->backend.rows_max);
 	size_t logits = (size_t)CUDA_LOGIT_ROWS * m->config.vocab * sizeof(float);
 	size_t experts = (slots * sizeof *w->expert + 255) / 256 * 256;
-	unsigned char *at = part(l, experts + logits, 1);
-	w->back_bytes = experts + logits;
+	size_t ids = CUDA_LOGIT_ROWS * sizeof *w->id;
+	unsigned char *at = part(l, experts + ids + logits, 1);
+	w->back_bytes = experts + ids + logits;
 	w->expert = (uint16_t *)(void *)at;
-	w->logits = at == NULL ? NULL : (float *)(void *)(at + experts);
+	w->id = at == NULL ? NULL : (uint32_t *)(void *)(at + experts);
+	w->logits = at == NULL ? NULL : (float *)(void *)(at + experts + ids);
+	FLOATS(draw, (size_t)CUDA_LOGIT_ROWS * m->config.vocab);
 }
 
 /* The arrays of a pass, behind its head. */
@@ -158,6 +161,7 @@ int cuda_work_open(struct cuda *m, struct err *e)
 		TRY(device_fill(m->stream, &arrived, 0, e));
 	TRY(device_pinned(m->device, m->batch.bytes, &host, e));
 	m->batch.host = host;
+	TRY(cuda_draws_open(m, e));
 	TRY(device_pinned(m->device, w->back_bytes, &host, e));
 	m->back = host;
 	return 0;
@@ -166,6 +170,7 @@ int cuda_work_open(struct cuda *m, struct err *e)
 void cuda_work_close(struct cuda *m)
 {
 	device_free(&m->work.memory);
+	cuda_draws_close(m);
 	device_free(&m->batch.more);
 	for (uint32_t i = 0; i < MODEL_ROPES; i++)
 		device_free(&m->turn[i]);

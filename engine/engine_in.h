@@ -25,6 +25,8 @@ struct pass_buffers {
 	uint32_t *state, *save_row, *save;            /* [rows] each */
 	bool *far;                                    /* [rows]; one for each sequence */
 	float **logits;                               /* [rows] */
+	const struct engine_draw **draw;              /* [rows] */
+	uint32_t **drawn;                             /* [rows] */
 	struct pass_feed *feed;                       /* [rows] */
 	uint16_t *expert;                             /* [experts] */
 	size_t experts;

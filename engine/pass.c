@@ -34,13 +34,17 @@ static int numbers_grow(struct pass_buffers *b, uint32_t rows, uint32_t pages, s
 static int rows_grow(struct pass_buffers *b, uint32_t rows, struct err *e)
 {
 	free(b->logits);
+	free(b->draw);
+	free(b->drawn);
 	free(b->feed);
 	free(b->far);
 	b->rows = 0; /* none of the arrays of rows counts while one is missing */
 	b->logits = malloc(rows * sizeof *b->logits);
+	b->draw = malloc(rows * sizeof *b->draw);
+	b->drawn = malloc(rows * sizeof *b->drawn);
 	b->feed = malloc(rows * sizeof *b->feed);
 	b->far = malloc(rows * sizeof *b->far);
-	if (!b->logits || !b->feed || !b->far)
+	if (!b->logits || !b->draw || !b->drawn || !b->feed || !b->far)
 		return err_set(e, ERR_NOMEM, "rows of a pass");
 	b->rows = rows;
 	return 0;
@@ -97,6 +101,8 @@ void engine_pass_free(struct pass_buffers *b)
 {
 	free(b->block);
 	free(b->logits);
+	free(b->draw);
+	free(b->drawn);
 	free(b->feed);
 	free(b->far);
 	free(b->expert);
@@ -151,6 +157,22 @@ struct progress_of_feeds {
 	uint32_t index; /* tokens of feed `at` that are done */
 };
 
+/* Row `row` of the pass is wanted, with the logits at `to`. */
+static void want_take(struct pass_buffers *b, struct pass *p, const struct engine_feed *f,
+		      uint32_t row, float *to)
+{
+	b->want[p->wanted] = row;
+	b->logits[p->wanted] = to;
+	b->draw[p->wanted] = f->all ? NULL : f->draw;
+	b->drawn[p->wanted] = f->drawn;
+	if (b->draw[p->wanted]) {
+		*f->drawn = UINT32_MAX;
+		p->draw = b->draw;
+		p->drawn = b->drawn;
+	}
+	p->wanted++;
+}
+
 /* Rows [index, index + n) of a feed, as the next sequence of the pass. */
 static void feed_take(struct pass_buffers *b, struct pass *p, const struct engine_feed *f,
 		      uint32_t index, uint32_t n, uint32_t vocab)
@@ -170,11 +192,9 @@ static void feed_take(struct pass_buffers *b, struct pass *p, const struct engin
 			b->save_row[p->sequences] = p->rows;
 			b->save[p->sequences] = s->state.save;
 		}
-		if (f->logits && (f->all ? i >= f->skip : i + 1 == f->count)) {
-			b->want[p->wanted] = p->rows;
-			b->logits[p->wanted++] =
-				f->logits + (f->all ? (size_t)(i - f->skip) * vocab : 0);
-		}
+		if (f->logits && (f->all ? i >= f->skip : i + 1 == f->count))
+			want_take(b, p, f, p->rows,
+				  f->logits + (f->all ? (size_t)(i - f->skip) * vocab : 0));
 		p->rows++;
 	}
 	b->first_page[++p->sequences] = first + s->pages;

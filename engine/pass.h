@@ -22,6 +22,20 @@ int engine_sequence_truncate(struct engine_sequence *s, uint32_t length, struct 
  * it has fewer than 64, or more than length; no room. */
 int engine_sequence_repeat(struct engine_sequence *s, uint32_t length, struct err *e) MUST_USE;
 
+/* An id that occurs in a prompt or an answer; in the answer `drawn` times. */
+struct engine_seen {
+	uint32_t id, drawn;
+};
+
+/* The draw that follows a pass (sampler.h), for a backend that makes it as part of the pass, so that
+ * no row of logits leaves it. All borrowed. */
+struct engine_draw {
+	const struct engine_sampling *sampling; /* draw, penalties and finite biases */
+	const uint64_t *allowed;                /* [(n + 63) / 64], one bit at least; NULL: all */
+	const struct engine_seen *seen;         /* [seens], each id once */
+	uint32_t seens, n, position;            /* ids are below n */
+};
+
 /* Tokens to append to one sequence in one forward pass; the same sequence at most once a call. */
 struct engine_feed {
 	struct engine_sequence *sequence;
@@ -33,6 +47,10 @@ struct engine_feed {
 	bool all;
 	uint32_t skip;
 	uint16_t *expert; /* out, may be NULL: [moe_layers][count][experts_per_token], best first */
+	/* NULL, or with logits and without all: the last token's draw. drawn: out, the id, and logits
+	 * are as they were; UINT32_MAX: nothing was drawn, and logits are there. */
+	const struct engine_draw *draw;
+	uint32_t *drawn;
 };
 /* Step several sequences together. ERR_INPUT: token id or length out of range (nothing was
  * appended); a sequence whose recurrent state is not that of its length, since a call failed

@@ -14,11 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* An id that occurs in the prompt or the answer. */
-struct seen {
-	uint32_t id, drawn;
-}; /* drawn: how often in the answer */
-
 struct sampler {
 	const struct engine *engine;
 	struct engine_sampling s;
@@ -31,8 +26,8 @@ struct sampler {
 	bool prepares; /* the mask comes from sampler_prepare */
 	struct constraint_place place;
 	struct ban *ban;
-	struct seen *seen; /* [seens] */
-	uint32_t *slot;    /* [slots] index into seen + 1, or 0 */
+	struct engine_seen *seen; /* [seens] */
+	uint32_t *slot;           /* [slots] index into seen + 1, or 0 */
 	uint32_t seens, slots;
 	bool masked, penalised, complete;
 };
@@ -94,13 +89,13 @@ static void see(struct sampler *s, uint32_t id, uint32_t drawn)
 {
 	uint32_t h = id * 0x9E3779B1u >> 7;
 	for (; s->slot[h & (s->slots - 1)] != 0; h++) {
-		struct seen *known = &s->seen[s->slot[h & (s->slots - 1)] - 1];
+		struct engine_seen *known = &s->seen[s->slot[h & (s->slots - 1)] - 1];
 		if (known->id == id) {
 			known->drawn += drawn;
 			return;
 		}
 	}
-	s->seen[s->seens] = (struct seen){ id, drawn };
+	s->seen[s->seens] = (struct engine_seen){ id, drawn };
 	s->slot[h & (s->slots - 1)] = ++s->seens;
 }
 
@@ -364,6 +359,23 @@ int sampler_draw(struct sampler *s, const float *logits, uint32_t position, void
 	if (top != NULL)
 		logprobs_fill(s, logits, *id, scratch, top);
 	return 0;
+}
+
+/* A mask that is not prepared may take long: the pass would wait for it. */
+bool sampler_ask(struct sampler *s, uint32_t position, struct engine_draw *out)
+{
+	struct err ignored = { 0 }; /* told by the draw itself */
+	if (s->s.constraint != NULL && !(s->prepares && s->ready_at == s->count))
+		return false;
+	if (s->masked && masks_apply(s, &ignored) < 0)
+		return false;
+	*out = (struct engine_draw){ .sampling = &s->s,
+				     .allowed = s->masked ? s->allowed : NULL,
+				     .seen = s->seen,
+				     .seens = s->seens,
+				     .n = s->n,
+				     .position = position };
+	return true;
 }
 
 void sampler_accept(struct sampler *s, uint32_t id)

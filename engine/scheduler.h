@@ -97,6 +97,8 @@ struct turn {
 	struct task *task;
 	uint32_t count, drafts; /* tokens fed, drafts among them */
 	bool draw;
+	struct engine_draw ask; /* of the backend; its answer, UINT32_MAX: none */
+	uint32_t drawn;
 	uint32_t fresh; /* ids drawn */
 	bool eos;
 	enum engine_finish end;

@@ -18,12 +18,15 @@ static float *logits_row(const struct task *t, uint32_t index)
 	return t->logits + (size_t)(index % t->rows) * t->scheduler->engine->config.vocab;
 }
 
-/* The draw of answer token `index` from its row of logits, and whether it ends the answer. */
+/* The draw of answer token `index`, from its row of logits if the backend did not make it, and
+ * whether it ends the answer. */
 static int draw_one(struct turn *turn, uint32_t index, void *scratch, uint32_t *id)
 {
 	struct task *t = turn->task;
-	TRY(sampler_draw(t->sampler, logits_row(t, index), t->prompt_count + index, scratch, id,
-			 t->logprob == NULL ? NULL : &t->logprob[index], &turn->err));
+	*id = turn->drawn;
+	if (turn->drawn == UINT32_MAX)
+		TRY(sampler_draw(t->sampler, logits_row(t, index), t->prompt_count + index, scratch,
+				 id, t->logprob == NULL ? NULL : &t->logprob[index], &turn->err));
 	turn->eos = ends(t, index, *id);
 	if (!turn->eos)
 		sampler_accept(t->sampler, *id);
@@ -69,7 +72,8 @@ static void draw_all(struct scheduler *s)
 	struct engine *m = s->engine;
 	size_t draws = 0;
 	for (uint32_t i = 0; i < s->turns; i++)
-		draws += s->turn[i].draw ? 1 + s->turn[i].drafts : 0;
+		draws += s->turn[i].draw && s->turn[i].drawn == UINT32_MAX ? 1 + s->turn[i].drafts
+									   : 0;
 	if (draws * m->config.vocab < DRAW_ALONE) {
 		draw_share(s, (struct part){ 0, s->turns, s->turns, 0 });
 		return;
@@ -81,10 +85,19 @@ static void draw_all(struct scheduler *s)
 
 /* ---- the pass ---- */
 
+/* Drafts are compared with draws from the logits, and log-probabilities are made of them. */
+static bool asks(const struct scheduler *s, struct turn *turn)
+{
+	const struct task *t = turn->task;
+	return s->engine->backend->draws && turn->draw && turn->drafts == 0 && t->logprob == NULL &&
+	       sampler_ask(t->sampler, t->prompt_count + t->drawn, &turn->ask);
+}
+
 static void feed_set(struct scheduler *s, uint32_t i)
 {
-	const struct turn *turn = &s->turn[i];
+	struct turn *turn = &s->turn[i];
 	const struct task *t = turn->task;
+	turn->drawn = UINT32_MAX;
 	s->feed[i] = (struct engine_feed){
 		.sequence = t->sequence,
 		.token = t->token + t->sequence->length,
@@ -94,6 +107,8 @@ static void feed_set(struct scheduler *s, uint32_t i)
 					     : logits_row(t, t->drawn),
 		.all = turn->drafts > 0,
 		.skip = turn->drafts > 0 ? turn->count - turn->drafts - 1 : 0,
+		.draw = asks(s, turn) ? &turn->ask : NULL,
+		.drawn = &turn->drawn,
 	};
 }
 

@@ -25,7 +25,7 @@ struct device_facts {
 	uint32_t multiprocessors; /* streaming multiprocessors */
 	uint64_t memory_bytes;
 	uint64_t shared_bytes, l2_bytes; /* that one block may have; the second cache */
-	uint32_t driver, runtime; /* CUDA versions, 1000 * major + 10 * minor: 13000 */
+	uint32_t driver, runtime;        /* CUDA versions, 1000 * major + 10 * minor: 13000 */
 };
 
 /* Open GPU `which`, from 0. library: a path; with NULL what HALLMARK_CUDA names, else
@@ -125,8 +125,7 @@ struct device_steps;
 /* args are copied, but not what they point to. ERR_UNSUPPORTED: this way cannot run one of them.
  * ERR_NOMEM. A shape against its rules is a broken invariant. */
 int device_steps_open(struct device_stream *s, const struct device_step *step, uint32_t count,
-		      enum device_steps_way way, struct device_steps **out,
-		      struct err *e) MUST_USE;
+		      enum device_steps_way way, struct device_steps **out, struct err *e) MUST_USE;
 /* Give all to the stream that the list was made for. */
 int device_steps_run(struct device_steps *l, struct err *e) MUST_USE;
 void device_steps_close(struct device_steps *l); /* waits; NULL is fine */

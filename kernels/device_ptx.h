@@ -253,8 +253,8 @@ static __device__ __forceinline__ uint32_t device_grid_arrive(uint32_t *counter)
 	uint32_t before = 0;
 	__syncthreads();
 	if (threadIdx.x == 0)
-		before = ptx_add_release(counter, blockIdx.x == 0 ? 0x80000000u - (gridDim.x - 1)
-								  : 1);
+		before = ptx_add_release(counter,
+					 blockIdx.x == 0 ? 0x80000000u - (gridDim.x - 1) : 1);
 	return before;
 }
 

@@ -89,8 +89,8 @@ static int find_parts(struct steps *s)
 		s->latent |= step_is_latent(s->record[i]);
 	for (uint32_t i = 0; i < s->count; i++) {
 		int error = step_takes(s->record[i], s->latent);
-		bool alone = error == cudaErrorNotSupported &&
-			     s->record[i].operation == DEVICE_attend;
+		bool alone =
+			error == cudaErrorNotSupported && s->record[i].operation == DEVICE_attend;
 		if (error != 0 && !alone)
 			return error;
 		if (s->parts == 0 || alone || s->part[s->parts - 1].alone)

@@ -203,8 +203,7 @@ static __device__ void choose_topk(const struct kernel_gate &g, const float *sco
 				   struct scratch r, uint16_t *expert, float *weight)
 {
 	for (uint32_t i = lane(); i < g.experts; i += WARP)
-		r.choice[i] = r.value[i] =
-			g.bias == nullptr ? score[i] : score[i] + g.bias[i];
+		r.choice[i] = r.value[i] = g.bias == nullptr ? score[i] : score[i] + g.bias[i];
 	__syncwarp();
 	const uint32_t *id = take_best(g, r);
 	for (uint32_t i = lane(); i < g.top_k; i += WARP)

@@ -75,8 +75,7 @@ static __device__ bool step_knows(const struct step_record &now, const struct st
 	const struct product_args &a = *(const struct product_args *)now.args,
 				  &b = *(const struct product_args *)next.args;
 	return next.operation == DEVICE_product &&
-	       (b.active == nullptr ||
-		(now.operation == DEVICE_product && a.active == b.active));
+	       (b.active == nullptr || (now.operation == DEVICE_product && a.active == b.active));
 }
 
 /* For compute capability 9.0 alone, where it was measured and tuned: all operations in one kernel
@@ -144,8 +143,8 @@ int step_takes(const struct step_record &r, bool latent)
 	if (r.operation == DEVICE_product &&
 	    ((const struct product_args *)r.args)->rows_most > PRODUCT_NARROW)
 		return cudaErrorNotSupported;
-	if (r.operation == DEVICE_attend && (step_is_latent(r) != latent ||
-					     !attend_in_step(*(const struct attend_args *)r.args)))
+	if (r.operation == DEVICE_attend &&
+	    (step_is_latent(r) != latent || !attend_in_step(*(const struct attend_args *)r.args)))
 		return cudaErrorNotSupported;
 	size_t bytes = step_shared(r, &valid);
 	if (!valid)
@@ -179,8 +178,8 @@ int step_plan(const struct step_record *record, uint32_t count, bool latent, uin
 					     cudaFuncAttributeMaxDynamicSharedMemorySize,
 					     DEVICE_SHARED_MOST);
 	if (error == cudaSuccess)
-		error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(
-			&each, step_of(latent), DEVICE_THREADS, *shared);
+		error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, step_of(latent),
+								      DEVICE_THREADS, *shared);
 	*blocks = (uint32_t)(multiprocessors * each);
 	return error != cudaSuccess ? error : *blocks == 0 ? cudaErrorNotSupported : cudaSuccess;
 }
