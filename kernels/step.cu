@@ -26,10 +26,12 @@
 #include <stddef.h>
 
 /* Before an operation's own memory. The batch is copied once, so that no operation begins by
- * waiting for it: an acquiring barrier empties the first cache. */
+ * waiting for it: an acquiring barrier empties the first cache. The operation's number is kept
+ * here, since a register would be taken from all operations. */
 struct step_room {
 	struct step_record record[2]; /* this operation's and the next one's */
 	struct device_batch batch;
+	uint32_t at;
 };
 
 #define STEP_ROOM 1024
@@ -99,17 +101,20 @@ static __global__ void __launch_bounds__(DEVICE_THREADS, 2)
 	for (uint32_t w = threadIdx.x; w < sizeof room->batch / 4; w += DEVICE_THREADS)
 		((uint32_t *)&room->batch)[w] = batch[w];
 	step_fetch(l, 0, room);
+	if (threadIdx.x == 0)
+		room->at = 0;
 	__syncthreads();
-	for (uint32_t i = 0; i < l.count; i++) {
-		const struct step_record &now = room->record[i % 2],
-					 &next = room->record[(i + 1) % 2];
-		step_operation<latent>(now, shared + STEP_ROOM);
-		if (i + 1 == l.count)
+	for (;;) {
+		step_operation<latent>(room->record[room->at % 2], shared + STEP_ROOM);
+		uint32_t next = room->at + 1;
+		if (next == l.count)
 			break;
-		step_fetch(l, i + 1, room);
+		step_fetch(l, next, room);
 		uint32_t before = device_grid_arrive(l.barrier);
-		if (step_knows(now, next))
-			product_ahead(*(const struct product_args *)next.args);
+		if (threadIdx.x == 0)
+			room->at = next;
+		if (step_knows(room->record[(next + 1) % 2], room->record[next % 2]))
+			product_ahead(*(const struct product_args *)room->record[next % 2].args);
 		device_grid_wait(l.barrier, before);
 	}
 }
