@@ -8,7 +8,8 @@ trap 'rm -rf "$out"' EXIT
 export GPU_KERNELS=$BUILD/lib/libkernels.a
 export GPU_ENGINE=$BUILD/gpu/engine
 export GPU_PARITY=moe_gate # tests/kernels has them all
-HALLMARK_CUDA=$BUILD/emulator/libhallmark_cuda.so tests/gpu/run "$out" small >"$out/log" ||
+mkdir "$out/kept"
+OUT=$out/kept HALLMARK_CUDA=$BUILD/emulator/libhallmark_cuda.so tests/gpu/run "$out" small >"$out/log" ||
 	{ cat "$out/log"; exit 1; }
 grep -q '^# host emulator' "$out/log"
 grep -q '^| moe_gate | [0-9]* | 0 |.* ok |$' "$out/log"
@@ -16,8 +17,11 @@ grep -q '^| moe_gate | [0-9]* | 0 |.* ok |$' "$out/log"
 grep -q '^gpu-check: .* nothing failed$' "$out/log"
 [ "$(grep -c '^| tests/vectors/oracles/qwen3_moe | .* | ok |$' "$out/log")" = 8 ] ||
 	{ cat "$out/log"; exit 1; }
-grep -q '^| olmoe | 1 | q4 | prefill | 1 | 8 |' "$out/log" || { cat "$out/log"; exit 1; }
+[ "$(grep -c '^| tests/vectors/oracles/deepseek_v2_lite | \(f32\|bf16\) | [a-z]* | ok |$' "$out/log")" = 8 ] ||
+	{ cat "$out/log"; exit 1; }
+grep -q '^| olmoe | 1 | q4 | kernel | prefill | 1 | 8 |' "$out/log" || { cat "$out/log"; exit 1; }
 python3 -m json.tool "$out/gpu/gpu-check.json" >/dev/null
+cmp "$out/gpu/gpu-check.json" "$out/kept/gpu-check.json"
 
 says() { # "words" command...: fails, with these words
 	local words=$1

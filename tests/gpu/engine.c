@@ -4,6 +4,8 @@
  *   engine oracles DIR                      the reference models of DIR, those the device can compute
  *   engine same DIR TOKENS                  logits of the model in DIR, or of a shape, cut into passes and
  *                                           beside other sequences in many ways: always the same bits
+ *   engine ways DIR TOKENS                  the same text by every way to run a pass (launches, graphs, one
+ *                                           kernel) and with either cache: of a cache always the same bits
  *   engine near DIR TOKENS                  logits of the device beside the CPU's
  *   engine rates SHAPE LAYERS DTYPE COPY PRODUCTS SECONDS
  *                                           decoding and prefill of random weights: LAYERS 0 for all, DTYPE
@@ -172,6 +174,44 @@ static int same(const char *what, uint32_t tokens, uint32_t layers)
 	return wrong != 0;
 }
 
+/* One open by one way, in pieces of few tokens, alone and beside others, which a kernel runs. */
+static bool same_way(const char *what, const char *way, enum engine_cache cache, uint32_t tokens,
+		     uint32_t layers, float **want)
+{
+	struct text t;
+	bool equal = true;
+	setenv("HALLMARK_CUDA_STEPS", way, 1);
+	make_text(&t, open_engine(what, layers, (struct engine_options){ .device = device(), .cache = cache }),
+		  tokens);
+	for (int round = 0; round < 2; round++) {
+		size_t bytes = (size_t)tokens * t.vocab * sizeof(float);
+		run_text(&t, round == 0 ? 1 : 5, round == 0 ? 0 : 6, t.got);
+		if (*want == NULL)
+			*want = memcpy(need(bytes), t.got, bytes);
+		equal = equal && memcmp(*want, t.got, bytes) == 0;
+	}
+	free_text(&t);
+	return equal;
+}
+
+static int ways(const char *what, uint32_t tokens, uint32_t layers)
+{
+	static const char *const each[] = { "launches", "graph", "ahead", "kernel" };
+	int wrong = 0;
+	for (int cache = ENGINE_CACHE_F32; cache <= ENGINE_CACHE_BF16; cache++) {
+		float *want = NULL;
+		for (size_t w = 0; w < sizeof each / sizeof each[0]; w++) {
+			bool ok = same_way(what, each[w], (enum engine_cache)cache, tokens, layers, &want);
+			wrong += !ok;
+			print_json(json_pack("{s:s,s:s,s:s,s:s,s:b}", "what", "ways", "model", what, "cache",
+					     cache == ENGINE_CACHE_F32 ? "f32" : "bf16", "steps", each[w], "ok",
+					     ok));
+		}
+		free(want);
+	}
+	return wrong != 0;
+}
+
 /* ---- beside the CPU ---- */
 
 static double deviation(const float *x, size_t n)
@@ -264,8 +304,9 @@ static void print_rate(const struct rates *r, const char *what, uint32_t n, uint
 	engine_traffic(r->m, &b);
 	double bytes = (double)(b.weight_bytes + b.cache_bytes - a->weight_bytes - a->cache_bytes);
 	double work = (double)(b.operations + b.attention_operations - a->operations - a->attention_operations);
-	json_t *o = json_pack("{s:s,s:s,s:I,s:s,s:s,s:s,s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:f}", "what", what, "shape",
-			      r->shape, "layers", (json_int_t)f->layers, "dtype", f->weights, "device",
+	const char *way = getenv("HALLMARK_CUDA_STEPS");
+	json_t *o = json_pack("{s:s,s:s,s:s,s:I,s:s,s:s,s:s,s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:f}", "what", what, "shape",
+			      r->shape, "steps", way != NULL ? way : "kernel", "layers", (json_int_t)f->layers, "dtype", f->weights, "device",
 			      f->device, "regime", f->regime, "batch", (json_int_t)n, "context",
 			      (json_int_t)context, "tokens", (json_int_t)tokens, "seconds", seconds, "tokens_s",
 			      (double)tokens / seconds, "bytes_token", bytes / (double)tokens, "gb_s",
@@ -388,11 +429,13 @@ int main(int argc, char **argv)
 		return oracles(argv[2]);
 	if (argc == 4 && strcmp(argv[1], "same") == 0)
 		return same(argv[2], (uint32_t)strtoul(argv[3], NULL, 10), 2);
+	if (argc == 4 && strcmp(argv[1], "ways") == 0)
+		return ways(argv[2], (uint32_t)strtoul(argv[3], NULL, 10), 2);
 	if (argc == 4 && strcmp(argv[1], "near") == 0)
 		return near(argv[2], (uint32_t)strtoul(argv[3], NULL, 10));
 	if (argc == 8 && strcmp(argv[1], "rates") == 0)
 		return rates(argv + 2);
-	fprintf(stderr, "usage: engine oracles DIR | same MODEL TOKENS | near MODEL TOKENS |\n"
+	fprintf(stderr, "usage: engine oracles DIR | same|ways|near MODEL TOKENS |\n"
 			"  rates SHAPE LAYERS DTYPE COPY PRODUCTS SECONDS\n");
 	return 1;
 }

@@ -51,15 +51,17 @@ def main():
     table(["same bits: model", "tokens a pass", "other sequences", ""],
           [[x["model"], "all" if x["piece"] > 1 << 30 else x["piece"], x["others"], verdict(x)]
            for x in of(lines, "same")])
+    table(["same bits by each way: model", "cache", "way", ""],
+          [[x["model"], x["cache"], x["steps"], verdict(x)] for x in of(lines, "ways")])
     table(["oracle", "largest error", "", ""],
           [[x["model"], x["max_error"], "refused" if x["refused"] else verdict(x), x["detail"]]
            for x in of(lines, "oracle")])
     table(["beside the CPU", "tokens", "largest error", "rows apart", "same best token", ""],
           [[x["model"], x["tokens"], x["max_error"], x["apart"], x["same_top"], verdict(x)]
            for x in of(lines, "near")])
-    table(["shape", "layers", "weights", "", "batch", "context", "tokens/s", "MB a token", "GB/s",
+    table(["shape", "layers", "weights", "way", "", "batch", "context", "tokens/s", "MB a token", "GB/s",
            "of copies", "TFLOP/s", "of cuBLAS"],
-          [[x["shape"], x["layers"], x["dtype"], x["what"], x["batch"], x["context"],
+          [[x["shape"], x["layers"], x["dtype"], x["steps"], x["what"], x["batch"], x["context"],
             f"{x['tokens_s']:,.0f}", f"{x['bytes_token'] / 1e6:,.1f}", f"{x['gb_s']:,.0f}",
             percent(x, "of_copy"), f"{x['gflop_s'] / 1e3:,.1f}", percent(x, "of_products")]
            for x in lines if x["what"] in ("decode", "prefill")])
