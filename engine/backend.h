@@ -47,7 +47,8 @@ struct pass {
 	uint16_t *expert;     /* out, NULL: not asked for; [moe_layers][rows][top_k], best first */
 	/* [wanted] each, NULL: no row asks; draw[i] NULL: this one does not. A backend that `draws`
 	 * may put the id that sampler_draw would give into *drawn[i], bit for bit from the same
-	 * logits, and leave logits[i] as it is; *drawn[i] is UINT32_MAX before. */
+	 * logits, and leave logits[i] as it is if that id ends nothing; *drawn[i] is UINT32_MAX
+	 * before. */
 	const struct engine_draw *const *draw;
 	uint32_t *const *drawn;
 };

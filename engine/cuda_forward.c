@@ -54,23 +54,38 @@ static int bring(struct cuda *m, size_t at, size_t end, struct err *e)
 	return device_download(m->stream, m->back + at, &m->work.memory, begin + at, end - at, e);
 }
 
+/* An id after which nothing is asked, so that its logits are the last. */
+static bool ends(const struct engine_draw *a, uint32_t id)
+{
+	bool any = false;
+	for (uint32_t i = 0; i < a->eos_count; i++)
+		any |= a->eos[i] == id;
+	for (size_t i = 0; i < a->sampling->stop_ids; i++)
+		any |= a->sampling->stop_id[i] == id;
+	return any;
+}
+
 /* Ids of the rows that were drawn; the logits of the others, where not all have come already. A row
  * of numbers that are not finite has no id: the host's draw tells of it. */
 static int hand_out(struct cuda *m, const struct pass *p, uint32_t from, uint32_t count,
 		    uint64_t asked, struct err *e)
 {
 	const uint32_t *id = (const uint32_t *)(const void *)(m->back + ids_at(m));
-	for (uint32_t i = 0; i < count; i++) {
+	uint64_t whole = ~asked; /* rows whose logits are handed out */
+	for (uint32_t i = 0; i < count && asked != 0; i++) {
 		size_t at = logits_at(m) + i * row_bytes(m);
-		if ((asked >> i & 1) != 0)
+		if ((asked >> i & 1) != 0) {
 			*p->drawn[from + i] = id[i];
-		if (asked != 0 && ((asked >> i & 1) == 0 || id[i] == UINT32_MAX))
+			bool too = id[i] == UINT32_MAX || ends(p->draw[from + i], id[i]);
+			whole |= (uint64_t)too << i;
+		}
+		if ((whole >> i & 1) != 0)
 			TRY(bring(m, at, at + row_bytes(m), e));
 	}
 	if (asked != 0)
 		TRY(device_wait(m->stream, e));
 	for (uint32_t i = 0; i < count; i++) {
-		if ((asked >> i & 1) == 0 || id[i] == UINT32_MAX)
+		if ((whole >> i & 1) != 0)
 			memcpy(p->logits[from + i], m->back + logits_at(m) + i * row_bytes(m),
 			       row_bytes(m));
 	}

@@ -57,8 +57,8 @@ int engine_open(struct engine **out, struct source *src, const struct engine_opt
 		struct err *e) MUST_USE;
 /* What engine_open would refuse of the files, of an adapter by itself too; no weight is read. */
 int engine_check(struct source *src, struct err *e) MUST_USE;
-/* A published shape ("deepseek-v2-lite", "qwen3-30b-a3b", "mixtral-8x7b", "olmoe", "gpt-oss-20b")
- * with random weights made straight in packed form; layers 0: all. No tokenizer. */
+/* A published shape ("deepseek-v2-lite", "qwen3-30b-a3b", "olmoe"; with "-fp8" in blocks of FP8 where
+ * weights stay as stored) with random weights made in packed form; layers 0: all. No tokenizer. */
 int engine_open_synthetic(struct engine **out, const char *shape, uint32_t layers, uint64_t seed,
 			  const struct engine_options *o, struct err *e) MUST_USE;
 void engine_close(struct engine *m);
@@ -177,7 +177,7 @@ int engine_session_next(struct engine_session *s, const char **text, size_t *len
 /* Ids whose text was taken so far, an eos too; and, where asked for, their log-probabilities. */
 const uint32_t *engine_session_ids(const struct engine_session *s, size_t *count);
 const struct engine_logprob *engine_session_logprobs(const struct engine_session *s);
-const float *engine_session_logits(const struct engine_session *s); /* [vocab], raw, of the last */
+const float *engine_session_logits(const struct engine_session *s); /* raw; NULL: not kept */
 const char *engine_session_stop(const struct engine_session *s);    /* that ended it; NULL: none */
 uint32_t engine_session_cached(const struct engine_session *s);   /* of the prompt: not computed */
 int64_t engine_session_queued_us(const struct engine_session *s); /* before it began; 0: it waits */

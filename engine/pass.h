@@ -34,6 +34,9 @@ struct engine_draw {
 	const uint64_t *allowed;                /* [(n + 63) / 64], one bit at least; NULL: all */
 	const struct engine_seen *seen;         /* [seens], each id once */
 	uint32_t seens, n, position;            /* ids are below n */
+	/* Ids that end the answer, beside the sampling's stop_id: logits come with them. */
+	const uint32_t *eos; /* [eos_count] */
+	uint32_t eos_count;
 };
 
 /* Tokens to append to one sequence in one forward pass; the same sequence at most once a call. */
@@ -48,7 +51,8 @@ struct engine_feed {
 	uint32_t skip;
 	uint16_t *expert; /* out, may be NULL: [moe_layers][count][experts_per_token], best first */
 	/* NULL, or with logits and without all: the last token's draw. drawn: out, the id, and logits
-	 * are as they were; UINT32_MAX: nothing was drawn, and logits are there. */
+	 * are as they were, unless it ends the answer; UINT32_MAX: nothing was drawn, and logits are
+	 * there. */
 	const struct engine_draw *draw;
 	uint32_t *drawn;
 };

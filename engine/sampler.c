@@ -361,12 +361,10 @@ int sampler_draw(struct sampler *s, const float *logits, uint32_t position, void
 	return 0;
 }
 
-/* A mask that is not prepared may take long: the pass would wait for it. */
 bool sampler_ask(struct sampler *s, uint32_t position, struct engine_draw *out)
 {
 	struct err ignored = { 0 }; /* told by the draw itself */
-	if (s->s.constraint != NULL && !(s->prepares && s->ready_at == s->count))
-		return false;
+	const struct engine_facts *f = &s->engine->facts;
 	if (s->masked && masks_apply(s, &ignored) < 0)
 		return false;
 	*out = (struct engine_draw){ .sampling = &s->s,
@@ -374,7 +372,9 @@ bool sampler_ask(struct sampler *s, uint32_t position, struct engine_draw *out)
 				     .seen = s->seen,
 				     .seens = s->seens,
 				     .n = s->n,
-				     .position = position };
+				     .position = position,
+				     .eos = f->eos,
+				     .eos_count = s->s.ignore_eos ? 0 : f->eos_count };
 	return true;
 }
 

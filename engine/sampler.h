@@ -22,8 +22,8 @@ void sampler_close(struct sampler *s);
  * NULL. Thread-safe between different samplers. */
 int sampler_draw(struct sampler *s, const float *logits, uint32_t position, void *scratch,
 		 uint32_t *id, struct engine_logprob *top, struct err *e) MUST_USE;
-/* The same draw, for a backend to make: valid until the next call. false: not now (a mask would have
- * to be made first, or nothing is allowed), sampler_draw does it. */
+/* The same draw, for a backend to make, without a constraint: valid until the next call. false:
+ * nothing is allowed, as sampler_draw will say. */
 bool sampler_ask(struct sampler *s, uint32_t position, struct engine_draw *out);
 void sampler_accept(struct sampler *s, uint32_t id);
 /* Whether the answer ends with this token, its own text left out, once it may. */

@@ -194,6 +194,9 @@ static int task_alloc(struct task *t, struct engine *m, const struct engine_requ
 	    (t->draft_max > 0 && t->draft_logits == NULL) ||
 	    ((t->sampling->logprobs || t->sampling->top_logprobs > 0) && t->logprob == NULL))
 		return err_set(e, ERR_NOMEM, "session");
+	/* A stop string ends it by a token that the backend does not know, a constraint too. */
+	t->asks = m->backend->draws && t->logprob == NULL && t->sampling->stop_count == 0 &&
+		  t->sampling->constraint == NULL;
 	memcpy(t->token, q->prompt, t->prompt_count * sizeof *t->token);
 	TRY(sampler_open(&t->sampler, m, t->sampling, t->token, t->prompt_count, t->id_room, e));
 	return sequence_open(&t->sequence, m, (uint32_t)ids, e);

@@ -70,6 +70,9 @@ struct task {
 	uint32_t rows;
 	float *draft_logits;            /* [draft_max + 1][vocab], NULL without drafts */
 	struct engine_logprob *logprob; /* [id_room], NULL: not wanted */
+	/* Its draws are asked of the backend where that can be: logits are kept of the id alone that
+	 * ends it, whatever was kept of others by chance. */
+	bool asks;
 
 	/* Under the lock; what is before `taken` never changes. */
 	enum task_state state;

@@ -85,11 +85,12 @@ static void draw_all(struct scheduler *s)
 
 /* ---- the pass ---- */
 
-/* Drafts are compared with draws from the logits, and log-probabilities are made of them. */
-static bool asks(const struct scheduler *s, struct turn *turn)
+/* Drafts are compared with draws from the logits, and the last id that there is room for ends the
+ * answer whatever it is. */
+static bool asks(struct turn *turn)
 {
 	const struct task *t = turn->task;
-	return s->engine->backend->draws && turn->draw && turn->drafts == 0 && t->logprob == NULL &&
+	return t->asks && turn->draw && turn->drafts == 0 && t->drawn + 1 < t->id_room &&
 	       sampler_ask(t->sampler, t->prompt_count + t->drawn, &turn->ask);
 }
 
@@ -107,7 +108,7 @@ static void feed_set(struct scheduler *s, uint32_t i)
 					     : logits_row(t, t->drawn),
 		.all = turn->drafts > 0,
 		.skip = turn->drafts > 0 ? turn->count - turn->drafts - 1 : 0,
-		.draw = asks(s, turn) ? &turn->ask : NULL,
+		.draw = asks(turn) ? &turn->ask : NULL,
 		.drawn = &turn->drawn,
 	};
 }

@@ -69,10 +69,12 @@ const struct engine_logprob *engine_session_logprobs(const struct engine_session
 	return s->task.logprob;
 }
 
+/* [vocab], of the last token. Where a GPU draws, an answer that goes on or was cut keeps none. */
 const float *engine_session_logits(const struct engine_session *s)
 {
 	const struct task *t = &s->task;
-	return t->taken == 0
+	bool kept = !t->asks || (s->finish != ENGINE_GOING && s->finish != ENGINE_STRING);
+	return t->taken == 0 || !kept
 		       ? NULL
 		       : t->logits + (size_t)((t->taken - 1) % t->rows) * s->engine->config.vocab;
 }

@@ -272,10 +272,11 @@ static void engine_answer_facts(const struct answer *a, struct answer_facts *out
 		struct answer_choice_facts *f = &out->choice[i];
 		if (!s)
 			continue;
+		const float *logits = engine_session_logits(s);
 		f->id = engine_session_ids(s, &f->count);
-		f->has_logits = f->count > 0;
+		f->has_logits = logits != NULL;
 		if (f->has_logits)
-			f->logits = digest_of(engine_session_logits(s), sizeof(float) * vocab);
+			f->logits = digest_of(logits, sizeof(float) * vocab);
 	}
 	if (a->choices && a->choice[0].session) {
 		out->cached = engine_session_cached(a->choice[0].session);

@@ -123,6 +123,30 @@ Test(engine_cuda_draw, what_is_not_drawn_has_its_logits, .timeout = 60)
 	engine_close(m);
 }
 
+/* The logits that a record names come with the id that ends an answer. */
+Test(engine_cuda_draw, an_id_that_ends_the_answer_comes_with_its_logits, .timeout = 60)
+{
+	struct engine *m = open_row();
+	uint32_t vocab = engine_info(m)->vocab, drawn[ROWS], best[ROWS];
+	float *want = malloc(ROWS * vocab * sizeof *want), *got = malloc(ROWS * vocab * sizeof *got);
+	struct engine_draw ask[ROWS];
+	pass_of(m, NULL, want, drawn);
+	for (uint32_t i = 0; i < ROWS; i++)
+		best[i] = engine_sample(NULL, want + i * vocab, vocab, vocab, &(struct engine_sampling){ 0 }, 0, NULL);
+	const struct engine_sampling greedy = { .stop_id = &best[1], .stop_ids = 1 };
+	for (uint32_t i = 0; i < ROWS; i++)
+		ask[i] = (struct engine_draw){ .sampling = &greedy, .n = vocab, .eos = &best[5], .eos_count = 1 };
+	memset(got, 0x7f, ROWS * vocab * sizeof *got);
+	pass_of(m, ask, got, drawn);
+	for (uint32_t i = 0; i < ROWS; i++) {
+		bool told = i == UNASKED || best[i] == best[1] || best[i] == best[5];
+		cr_expect_eq(memcmp(want + i * vocab, got + i * vocab, vocab * sizeof *got) == 0, told, "row %u", i);
+		cr_expect(i == UNASKED || drawn[i] == best[i]);
+	}
+	free(want), free(got);
+	engine_close(m);
+}
+
 /* ---- sessions ---- */
 
 enum { TOKENS = 5, PROMPT = 6 };
@@ -147,12 +171,13 @@ static uint64_t answer(struct engine *m, struct engine_sampling how, bool logpro
 	cr_assert_eq(rc, ENGINE_LENGTH, "%s", e.text);
 	const uint32_t *id = engine_session_ids(s, &count);
 	cr_assert_eq(count, TOKENS);
+	cr_assert_not_null(engine_session_logits(s));
 	memcpy(ids, id, sizeof *ids * TOKENS);
 	engine_session_close(s);
 	return launches() - before;
 }
 
-/* Log-probabilities need the logits: then the host draws. */
+/* Log-probabilities need the logits: then the host draws, as it does the last token that there is room for. */
 Test(engine_cuda_draw, answers_are_those_of_the_hosts_draws, .timeout = 120)
 {
 	static const struct engine_bias bias[] = { { 40, 3 }, { 41, -INFINITY }, { 40, 1 }, { 7, -2 } };
@@ -169,7 +194,7 @@ Test(engine_cuda_draw, answers_are_those_of_the_hosts_draws, .timeout = 120)
 		uint32_t got[TOKENS], want[TOKENS];
 		uint64_t drawing = answer(m, how[i], false, got), reading = answer(m, how[i], true, want);
 		cr_expect_eq(memcmp(got, want, sizeof got), 0, "sampling %zu", i);
-		cr_expect_eq(drawing, reading + TOKENS, "sampling %zu: %lu launches, %lu without draws", i,
+		cr_expect_eq(drawing, reading + TOKENS - 1, "sampling %zu: %lu launches, %lu without draws", i,
 		             (unsigned long)drawing, (unsigned long)reading);
 	}
 	engine_close(m);
