@@ -548,7 +548,7 @@ const struct cli_command cli_commands[] = {
 	  "measure the engine against this machine's limits, with random weights",
 	  { { "synthetic", "SHAPE",
 	      "deepseek-v2-lite, qwen3-30b-a3b, mixtral-8x7b, olmoe, gpt-oss-20b, "
-	      "qwen3.5-35b-a3b, minimax-m2 or gemma3-27b" },
+	      "qwen3.5-35b-a3b, minimax-m2 or gemma3-27b; NAME-fp8: in blocks of FP8" },
 	    { "layers", "N", "only so many layers (default: all of the shape)" },
 	    { "dtype", "TYPE", "weights: stored (default), bf16, q8 or q4" },
 	    { "cache", "TYPE", "f32 (default), bf16 or int8" },

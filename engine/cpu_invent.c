@@ -24,6 +24,15 @@ struct invention {
 	uint64_t seed, key;
 };
 
+/* All blocks of an FP8 matrix have one scale. */
+static void scales_set(struct kernel_matrix *w, unsigned exponent)
+{
+	size_t blocks = ((size_t)w->rows + KERNEL_FP8_BLOCK - 1) / KERNEL_FP8_BLOCK *
+			(((size_t)w->columns + KERNEL_FP8_BLOCK - 1) / KERNEL_FP8_BLOCK);
+	for (size_t i = 0; w->format == KERNEL_FP8 && i < blocks; i++)
+		w->scale[i] = 1.0f / (float)(1u << exponent);
+}
+
 static void samples_pack(struct cpu *m, struct cpu_samples *s, uint32_t sample, float *value)
 {
 	uint32_t n = s->matrix.columns, row = sample * KERNEL_PANEL;
@@ -32,10 +41,14 @@ static void samples_pack(struct cpu *m, struct cpu_samples *s, uint32_t sample, 
 	const struct kernel_stored_rows wide = { KERNEL_FROM_F32, value, n * sizeof *value, NULL,
 						 0 };
 	const struct kernel_mxfp4_rows mx = { bytes, bytes + KERNEL_PANEL * block, block, scale };
+	const struct kernel_stored_rows coded = { KERNEL_FROM_E4M3, bytes, n, NULL, 0 };
 	uint64_t done;
 	if (s->matrix.format == KERNEL_MXFP4) {
 		model_sample_mxfp4(s->seed, sample, s->exponent, n, bytes);
 		done = m->kernels->pack_mxfp4(&s->matrix, row, KERNEL_PANEL, &mx);
+	} else if (s->matrix.format == KERNEL_FP8) {
+		model_sample_e4m3(s->seed, sample, n, bytes);
+		done = m->kernels->pack(&s->matrix, row, KERNEL_PANEL, &coded);
 	} else {
 		model_sample_rows(s->seed, sample, s->exponent, n, value);
 		done = m->kernels->pack(&s->matrix, row, KERNEL_PANEL, &wide);
@@ -57,6 +70,7 @@ static int samples_make(struct cpu *m, enum kernel_format f, uint32_t columns, u
 	*s = (struct cpu_samples){ .exponent = exponent, .seed = seed, .next = m->loading.samples };
 	m->loading.samples = s;
 	TRY_OUT(kernel_matrix_alloc(&s->matrix, f, MODEL_SAMPLES * KERNEL_PANEL, columns, e));
+	scales_set(&s->matrix, exponent);
 	for (uint32_t i = 0; i < MODEL_SAMPLES; i++)
 		samples_pack(m, s, i, value);
 	*out = s;
@@ -86,17 +100,21 @@ static void panels_copy(void *ctx, struct part part)
 		       bytes);
 }
 
-/* Rows beyond the last are zero, so a last panel that is not full is packed anew. */
+/* Rows beyond the last are zero, so a last panel that is not full is packed anew; FP8 codes are not
+ * made from values. */
 static int rest_pack(struct cpu *m, const struct invention *v, struct err *e)
 {
 	uint32_t n = v->w->rows % KERNEL_PANEL, columns = v->w->columns;
 	float *value = malloc(KERNEL_PANEL * sizeof *value * columns);
-	const struct kernel_stored_rows in = { KERNEL_FROM_F32, value, columns * sizeof *value,
-					       NULL, 0 };
+	bool coded = v->w->format == KERNEL_FP8;
+	const struct kernel_stored_rows in = { coded ? KERNEL_FROM_E4M3 : KERNEL_FROM_F32, value,
+					       columns * (coded ? 1 : sizeof *value), NULL, 0 };
 	if (!value)
 		return err_set(e, ERR_NOMEM, "random values");
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n && !coded; i++)
 		kernel_matrix_row(&v->from->matrix, i, value + (size_t)i * columns);
+	if (coded)
+		model_sample_e4m3(v->seed, 0, columns, (unsigned char *)value);
 	check(m->kernels->pack(v->w, v->w->rows - n, n, &in) == (uint64_t)n * columns);
 	free(value);
 	return 0;
@@ -106,8 +124,9 @@ static int matrix_invent(struct cpu *m, const struct model_item *it, struct kern
 			 uint64_t seed, uint64_t key, struct err *e)
 {
 	struct invention v = { .w = w, .seed = seed, .key = key };
-	TRY(samples_for(m, w->format, w->columns, model_sample_exponent(it->class, w->columns),
-			seed, &v.from, e));
+	unsigned exponent = model_sample_exponent(it->class, w->columns);
+	TRY(samples_for(m, w->format, w->columns, exponent, seed, &v.from, e));
+	scales_set(w, exponent);
 	pool_run(m->pool, kernel_panels(w), panels_copy, &v);
 	return w->rows % KERNEL_PANEL == 0 ? 0 : rest_pack(m, &v, e);
 }

@@ -4,8 +4,8 @@
  * Bound:   as each operation; a barrier takes about a microsecond.
  * Bytes:   464 a block and operation, while it waits: the arguments of the next one.
  * Launch:  cooperative, as many blocks of 256 threads as the device holds at once.
- * Limits:  registers 128, threads 256, blocks 2, stack 224
- * Limits step<true>: registers 128, threads 256, blocks 2, stack 512
+ * Limits:  registers 128, threads 256, blocks 2, stack 1400
+ * Limits step<true>: registers 128, threads 256, blocks 2, stack 1800
  * Shared:  1 KiB, and the most that an operation of the list takes.
  * Order:   that of each operation: none depends on the number of blocks, so that one launch and
  *          many give the same bits. */

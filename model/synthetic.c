@@ -65,6 +65,16 @@ void model_sample_mxfp4(uint64_t seed, uint32_t sample, unsigned exponent, uint3
 		scales[i] = (unsigned char)(127 - 1 - exponent - (mix(i ^ row ^ s) & 1));
 }
 
+/* Magnitudes from 1/4 to 15/8. */
+void model_sample_e4m3(uint64_t seed, uint32_t sample, uint32_t columns, unsigned char *bytes)
+{
+	uint64_t s = mix(seed), first = (uint64_t)sample * KERNEL_PANEL * columns;
+	for (size_t i = 0; i < (size_t)KERNEL_PANEL * columns; i++) {
+		uint64_t bits = mix(s ^ mix(first + i));
+		bytes[i] = (unsigned char)((bits & 0x87) | (5 + (bits >> 8) % 3) << 3);
+	}
+}
+
 void model_sample_floats(uint64_t seed, uint64_t key, bool gain, size_t n, float *out)
 {
 	uint64_t s = mix(seed) ^ mix(key);
@@ -74,19 +84,36 @@ void model_sample_floats(uint64_t seed, uint64_t key, bool gain, size_t n, float
 
 /* ---- configs ---- */
 
+#define IN_FP8 "-fp8"
+
+/* The shape of a name, or of the part of it before -fp8, which blocks then says. */
+static const struct shape *shape_of(const char *name, bool *blocks)
+{
+	size_t len = strlen(name), more = strlen(IN_FP8);
+	*blocks = len > more && strcmp(name + len - more, IN_FP8) == 0;
+	len -= *blocks ? more : 0;
+	for (size_t i = 0; model_shape_at(i) != NULL; i++) {
+		const struct shape *s = model_shape_at(i);
+		if (strlen(s->name) == len && memcmp(s->name, name, len) == 0)
+			return s;
+	}
+	return NULL;
+}
+
 int model_config_shape(struct model_config *c, const char *shape, uint32_t layers, bool as_is,
 		       struct err *e)
 {
-	const struct shape *s = NULL;
+	static const char fp8[] = ",\"quantization_config\":{\"quant_method\":\"fp8\","
+				  "\"weight_block_size\":[128,128]}";
 	struct buf text = { 0 };
 	char head[60];
-	for (size_t i = 0; model_shape_at(i) != NULL && s == NULL; i++)
-		s = strcmp(model_shape_at(i)->name, shape) == 0 ? model_shape_at(i) : NULL;
+	bool blocks;
+	const struct shape *s = shape_of(shape, &blocks);
 	if (s == NULL)
 		return err_set(e, ERR_INPUT,
 			       "no shape %.60s: there are deepseek-v2-lite, qwen3-30b-a3b, "
 			       "mixtral-8x7b, olmoe, gpt-oss-20b, qwen3.5-35b-a3b, minimax-m2 "
-			       "and gemma3-27b",
+			       "and gemma3-27b, and each with -fp8 behind its name",
 			       shape);
 	if (layers > s->layers)
 		return err_set(e, ERR_INPUT, "%u layers asked for, %s has %u", layers, s->name,
@@ -94,7 +121,7 @@ int model_config_shape(struct model_config *c, const char *shape, uint32_t layer
 	snprintf(head, sizeof head, "{\"num_hidden_layers\":%u,", layers == 0 ? s->layers : layers);
 	buf_add_text(&text, head);
 	buf_add_text(&text, s->config);
-	buf_add_text(&text, as_is ? s->as_is : "");
+	buf_add_text(&text, !as_is ? "" : blocks ? fp8 : s->as_is);
 	buf_add_text(&text, "}");
 	int r = buf_done(&text, e);
 	if (r == 0)

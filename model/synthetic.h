@@ -26,6 +26,8 @@ void model_sample_rows(uint64_t seed, uint32_t sample, unsigned exponent, uint32
 /* As MXFP4: codes [16][columns/2], then scales [16][columns/32]. */
 void model_sample_mxfp4(uint64_t seed, uint32_t sample, unsigned exponent, uint32_t columns,
 			unsigned char *bytes);
+/* As E4M3: codes [16][columns] of magnitudes near 1, for blocks whose scale is 2^-exponent. */
+void model_sample_e4m3(uint64_t seed, uint32_t sample, uint32_t columns, unsigned char *bytes);
 /* A vector [n]; gain: of a norm. */
 void model_sample_floats(uint64_t seed, uint64_t key, bool gain, size_t n, float *out);
 

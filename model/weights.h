@@ -87,7 +87,7 @@ struct model_part {
 struct model_item {
 	enum item_kind kind;
 	enum weight_class class;
-	enum model_dtype dtype;    /* as stored; invented: BF16, or U8 for BLOCKS */
+	enum model_dtype dtype;    /* as stored; invented: BF16, U8 for BLOCKS, or F8_E4M3 */
 	enum kernel_format format; /* of its values as kept */
 	uint32_t rows, columns;    /* as stored; of one expert where they are stacked */
 	uint32_t stack;            /* experts in the tensor; 0: it is one matrix */

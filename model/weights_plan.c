@@ -185,6 +185,15 @@ static int add_fp8_scales(struct loader *l)
 	return model_plan_push(l, &it);
 }
 
+/* Invented weights of a config with blocks of FP8: those that such models are published with. */
+static bool is_invented_fp8(const struct loader *l, const struct model_item *it)
+{
+	bool of_layers = it->class == WEIGHT_ATTENTION ||
+			 (it->class >= WEIGHT_DENSE && it->class <= WEIGHT_EXPERT);
+	return l->tensors == NULL && l->c->quantisation == MODEL_QUANT_FP8 &&
+	       it->kind == ITEM_MATRIX && of_layers;
+}
+
 int model_plan_add(struct loader *l, const struct model_item *item, const uint32_t *shape, int rank)
 {
 	struct model_item it = *item;
@@ -192,6 +201,7 @@ int model_plan_add(struct loader *l, const struct model_item *item, const uint32
 	if (coded != 0)
 		return coded < 0 ? coded : 0;
 	it.dtype = it.kind == ITEM_BLOCKS || it.kind == ITEM_BLOCK_SCALES ? MODEL_U8 : MODEL_BF16;
+	it.dtype = is_invented_fp8(l, &it) ? MODEL_F8_E4M3 : it.dtype;
 	it.phase = it.kind == ITEM_BLOCK_SCALES ? 0 : it.kind == ITEM_TIED ? 2 : 1;
 	if (l->tensors != NULL) {
 		TRY(expect(l, shape, rank, it.kind == ITEM_FLOATS, &it.tensor));
@@ -204,7 +214,7 @@ int model_plan_add(struct loader *l, const struct model_item *item, const uint32
 	if (it.tensor != NULL && it.tensor->made == MODEL_COMPLETE)
 		it.add = 0;
 	TRY(model_plan_push(l, &it));
-	return it.dtype == MODEL_F8_E4M3 ? add_fp8_scales(l) : 0;
+	return it.dtype == MODEL_F8_E4M3 && l->tensors ? add_fp8_scales(l) : 0;
 }
 
 int model_plan_scalars(struct loader *l, const struct model_item *it)

@@ -124,6 +124,7 @@ Test(engine_loading, invented_models_give_the_same_bits_in_every_set)
 	static const struct { const char *shape; uint32_t layers; enum model_packing weights; } shapes[] = {
 		{ "olmoe", 1, MODEL_PACKING_Q8 }, { "deepseek-v2-lite", 2, MODEL_PACKING_Q4 },
 		{ "qwen3-30b-a3b", 1, MODEL_PACKING_Q4 }, { "mixtral-8x7b", 1, MODEL_PACKING_Q4 },
+		{ "olmoe-fp8", 1, MODEL_PACKING_STORED },
 	};
 	for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
 		const struct engine_options o = { .weights = shapes[i].weights, .quiet = true };
@@ -131,6 +132,8 @@ Test(engine_loading, invented_models_give_the_same_bits_in_every_set)
 		struct err e = { 0 };
 		cr_assert_eq(engine_open_synthetic(&m, shapes[i].shape, shapes[i].layers, 1, &o, &e), 0, "%s",
 		             e.text);
+		if (strstr(shapes[i].shape, "-fp8") != NULL)
+			cr_assert_str_eq(engine_info(m)->weights, "fp8");
 		struct digest first = pass(m, kernels_at(1) == NULL ? kernels_at(0) : kernels_at(1));
 		for (size_t k = 2; kernels_at(k) != NULL; k++) {
 			struct digest d = pass(m, kernels_at(k));
