@@ -109,8 +109,8 @@ struct cuda_batch {
 	size_t more_pages;
 };
 
-/* What the draws of a pass are made of: struct device_draw [CUDA_LOGIT_ROWS], then the masks and lists
- * of those rows that there is room for. Others get their logits. */
+/* What the draws of a pass are made of: struct device_draw [CUDA_LOGIT_ROWS], then the masks and
+ * lists of those rows that there is room for. Others get their logits. */
 struct cuda_draws {
 	struct device_buffer on;
 	unsigned char *host; /* pinned */

@@ -1,5 +1,5 @@
-/* Draws on the device, right after the logits: what they are made of goes up, ids come down in place of
- * rows of logits. engine/sample.c is the truth, and kernels/draw_ids.cu has its bits. */
+/* Draws on the device, right after the logits: what they are made of goes up, ids come down in
+ * place of rows of logits. engine/sample.c is the truth, and kernels/draw_ids.cu has its bits. */
 #include "engine/cuda.h"
 
 #include "base/limits.h"
@@ -40,7 +40,7 @@ void cuda_draws_close(struct cuda *m)
 	device_pinned_free(m->device, m->draws.host);
 }
 
-/* Room for so many bytes on both sides: where on the device; *host the other. NULL: there is none. */
+/* Room for so many bytes on both sides: where on the device; *host the other. NULL: none left. */
 static const void *room(struct cuda_draws *d, size_t bytes, void **host)
 {
 	size_t at = (d->used + 15) / 16 * 16;

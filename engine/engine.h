@@ -57,8 +57,8 @@ int engine_open(struct engine **out, struct source *src, const struct engine_opt
 		struct err *e) MUST_USE;
 /* What engine_open would refuse of the files, of an adapter by itself too; no weight is read. */
 int engine_check(struct source *src, struct err *e) MUST_USE;
-/* A published shape ("deepseek-v2-lite", "qwen3-30b-a3b", "olmoe"; with "-fp8" in blocks of FP8 where
- * weights stay as stored) with random weights made in packed form; layers 0: all. No tokenizer. */
+/* A published shape ("deepseek-v2-lite", "olmoe"; with "-fp8" in FP8 blocks where weights stay as
+ * stored) with random weights made straight in packed form; layers 0: all. No tokenizer. */
 int engine_open_synthetic(struct engine **out, const char *shape, uint32_t layers, uint64_t seed,
 			  const struct engine_options *o, struct err *e) MUST_USE;
 void engine_close(struct engine *m);

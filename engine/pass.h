@@ -27,8 +27,8 @@ struct engine_seen {
 	uint32_t id, drawn;
 };
 
-/* The draw that follows a pass (sampler.h), for a backend that makes it as part of the pass, so that
- * no row of logits leaves it. All borrowed. */
+/* The draw that follows a pass (sampler.h), for a backend that makes it in the pass, so that no row
+ * of logits leaves it. All borrowed. */
 struct engine_draw {
 	const struct engine_sampling *sampling; /* draw, penalties and finite biases */
 	const uint64_t *allowed;                /* [(n + 63) / 64], one bit at least; NULL: all */

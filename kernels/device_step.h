@@ -24,7 +24,7 @@ struct step_list {
 /* Two kernels run lists: one has the attention of latents, the other that of keys and values. */
 bool step_is_latent(const struct step_record &r);
 /* Whether such a kernel runs an operation (record: host memory). cudaErrorInvalidValue: it breaks
- * its rules; cudaErrorNotSupported: it takes more registers or shared memory than the kernel has. */
+ * its rules; cudaErrorNotSupported: it needs more registers or shared memory than there are. */
 int step_takes(const struct step_record &r, bool latent);
 /* What a launch of these records takes, which it runs. cudaErrorNotSupported: on this device it
  * does not. */

@@ -1,5 +1,5 @@
-/* Device form of the draw (engine/sample.c; biases and penalties of engine/sampler.c), right after the
- * head's product in a pass (engine/cuda_draw.c).
+/* Device form of the draw (engine/sample.c; biases and penalties of engine/sampler.c), right after
+ * the head's product in a pass (engine/cuda_draw.c).
  * Bound:   latency of up to a dozen passes over a row of logits, from the second cache.
  * Bytes:   a row: vocab*4 read, vocab*4 written, then vocab*4 read by each pass: one for greedy
  *          draws, three to find a place for top_k, top_p and the draw, one for min_p.

@@ -88,7 +88,7 @@ static __device__ bool step_knows(const struct step_record &now, const struct st
 #define STEP_BUILT true
 #endif
 
-/* latent: its attention is that of latents; one with both forms would have registers for neither. */
+/* latent: its attention is that of latents; with both forms it had registers for neither. */
 template <bool latent>
 static __global__ void __launch_bounds__(DEVICE_THREADS, 2)
 	step(const __grid_constant__ struct step_list l)

@@ -312,9 +312,8 @@ static void gate_row(const struct kernel_gate *g, const float *score, uint16_t *
 		s[i] = g->kind == KERNEL_GATE_SOFTMAX   ? exp((double)score[i] - largest) / sum
 		       : g->kind == KERNEL_GATE_SIGMOID ? sigmoid((double)score[i])
 		                                        : (double)score[i] + (g->bias ? (double)g->bias[i] : 0);
-		choice[i] = s[i] + (g->kind != KERNEL_GATE_TOPK && g->bias ? (double)g->bias[i] : 0);
-		if (g->kind == KERNEL_GATE_SIGMOID && !g->bias) /* sigmoids of large scores are all 1 */
-			choice[i] = (double)score[i];
+		choice[i] = g->kind == KERNEL_GATE_SIGMOID && !g->bias ? (double)score[i] : s[i];
+		choice[i] += g->kind != KERNEL_GATE_TOPK && g->bias ? (double)g->bias[i] : 0;
 	}
 	if (g->groups > 1 && g->groups_kept < g->groups)
 		groups_limit(g, choice, out);

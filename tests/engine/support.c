@@ -108,3 +108,18 @@ int next_of(struct engine_session *s, struct err *e)
 	size_t len;
 	return engine_session_next(s, &text, &len, e);
 }
+
+uint64_t hash_of(const void *bytes, size_t len)
+{
+	const uint32_t *word = bytes;
+	uint64_t h = 1469598103934665603u;
+	for (size_t i = 0; i < len / 4; i++)
+		h = (h ^ word[i]) * 1099511628211u;
+	return h;
+}
+
+uint64_t hash_of_last(const struct engine *m, const struct engine_session *s)
+{
+	const float *logits = engine_session_logits(s);
+	return logits == NULL ? 0 : hash_of(logits, sizeof(float) * engine_info(m)->vocab);
+}

@@ -22,6 +22,9 @@ extern uint32_t long_prompt[1800];
 struct engine_request request_of(uint32_t count, uint32_t tokens);
 struct engine_session *must_open(struct engine *m, const struct engine_request *q);
 int next_of(struct engine_session *s, struct err *e);
+uint64_t hash_of(const void *bytes, size_t len);
+/* Of the last token's logits; 0: a GPU drew it, and kept none. */
+uint64_t hash_of_last(const struct engine *m, const struct engine_session *s);
 
 /* Every backend there is, for what must hold in each. */
 struct backend_kind {

@@ -1,4 +1,4 @@
-/* Draws that a GPU's pass makes itself, on the host emulator: the ids that the logits give, in place of them. */
+/* Draws that a GPU's pass makes itself, on the host emulator: the ids that logits give, in place of them. */
 #include "support.h"
 
 #include "engine/pass.h"
@@ -177,7 +177,7 @@ static uint64_t answer(struct engine *m, struct engine_sampling how, bool logpro
 	return launches() - before;
 }
 
-/* Log-probabilities need the logits: then the host draws, as it does the last token that there is room for. */
+/* Log-probabilities need the logits: then the host draws, as it does the last token that has room. */
 Test(engine_cuda_draw, answers_are_those_of_the_hosts_draws, .timeout = 120)
 {
 	static const struct engine_bias bias[] = { { 40, 3 }, { 41, -INFINITY }, { 40, 1 }, { 7, -2 } };

@@ -1,5 +1,5 @@
-/* Whole passes of a GPU by every way to run a list of operations, on the host emulator: the same bits, and how
- * many launches a token takes. */
+/* Whole passes of a GPU by every way to run a list of operations, on the host emulator: the same bits, and
+ * how many launches a token takes. */
 #include "support.h"
 
 #include "engine/pass.h"
@@ -13,8 +13,8 @@
 
 enum { N = 20, BESIDE = 2, CHUNK = 7 };
 
-/* Of grouped queries, with a window and sinks; of latents, by way of a latent of queries too. An f32 cache has
- * its attention between two kernels. */
+/* Of grouped queries, with a window and sinks; of latents, by way of a latent of queries too. An f32 cache
+ * has its attention between two kernels. */
 static const struct row {
 	const char *model;
 	enum engine_cache cache;

@@ -34,15 +34,6 @@ static uint32_t below(uint32_t *state, uint32_t n)
 	return (uint32_t)((uint64_t)(*state >> 8) * n >> 24);
 }
 
-static uint64_t hash_of(const void *bytes, size_t len)
-{
-	const uint32_t *word = bytes;
-	uint64_t h = 1469598103934665603u;
-	for (size_t i = 0; i < len / 4; i++)
-		h = (h ^ word[i]) * 1099511628211u;
-	return h;
-}
-
 static size_t backend; /* of `backends`, that every model here is opened by */
 
 static bool fast; /* numerics of every model here */
@@ -126,13 +117,6 @@ static int spec_open(struct engine_session **out, struct engine *m, const struct
 	struct engine_request q = { .prompt = s->prompt, .count = s->count, .sampling = s->sampling,
 		.speculation = drafts, .client = client };
 	return engine_session_open(out, m, &q, e);
-}
-
-/* Of the last token's logits; 0: a GPU drew it, and kept none. */
-static uint64_t hash_of_last(const struct engine *m, const struct engine_session *s)
-{
-	const float *logits = engine_session_logits(s);
-	return logits == NULL ? 0 : hash_of(logits, sizeof(float) * engine_info(m)->vocab);
 }
 
 /* Take one token and compare it; NULL: as expected. *finish: as engine_session_next. */

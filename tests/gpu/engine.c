@@ -306,11 +306,12 @@ static void print_rate(const struct rates *r, const char *what, uint32_t n, uint
 	double work = (double)(b.operations + b.attention_operations - a->operations - a->attention_operations);
 	const char *way = getenv("HALLMARK_CUDA_STEPS");
 	json_t *o = json_pack("{s:s,s:s,s:s,s:I,s:s,s:s,s:s,s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:f}", "what", what, "shape",
-			      r->shape, "steps", way != NULL ? way : "kernel", "layers", (json_int_t)f->layers, "dtype", f->weights, "device",
-			      f->device, "regime", f->regime, "batch", (json_int_t)n, "context",
-			      (json_int_t)context, "tokens", (json_int_t)tokens, "seconds", seconds, "tokens_s",
-			      (double)tokens / seconds, "bytes_token", bytes / (double)tokens, "gb_s",
-			      bytes / seconds * 1e-9, "gflop_s", work / seconds * 1e-9);
+			      r->shape, "steps", way != NULL ? way : "kernel", "layers",
+			      (json_int_t)f->layers, "dtype", f->weights, "device", f->device, "regime",
+			      f->regime, "batch", (json_int_t)n, "context", (json_int_t)context, "tokens",
+			      (json_int_t)tokens, "seconds", seconds, "tokens_s", (double)tokens / seconds,
+			      "bytes_token", bytes / (double)tokens, "gb_s", bytes / seconds * 1e-9, "gflop_s",
+			      work / seconds * 1e-9);
 	if (r->copy > 0)
 		json_object_set_new(o, "of_copy", json_real(bytes / seconds / r->copy));
 	if (r->products > 0)
