@@ -200,6 +200,19 @@ static int take(struct audit_log *log, struct frame **f, const struct merkle *m,
 	return 0;
 }
 
+/* Where it was removed or replaced under us, what it held goes into the database, and there is a
+ * new one: a frame in it would not be found after a crash. */
+static int have_journal(struct audit_log *log, struct err *e)
+{
+	struct journal *j = &log->journal;
+
+	if (j->fd >= 0 && !audit_journal_in_place(j)) {
+		TRY(audit_behind_drain(log, e));
+		audit_journal_close(j);
+	}
+	return audit_journal_make(j, e);
+}
+
 static int commit(struct audit_log *log, struct frame **f, struct pending *const *batch,
 		  size_t count, bool *fatal, struct err *e)
 {
@@ -208,7 +221,7 @@ static int commit(struct audit_log *log, struct frame **f, struct pending *const
 	TRY(audit_clock_check(log, e));
 	TRY(audit_behind_start(log, e));
 	TRY(audit_vault_keys_get(log, batch, count, e));
-	TRY(audit_journal_make(&log->journal, e));
+	TRY(have_journal(log, e));
 	TRY(fill(log, *f, &m, batch, count, e));
 	if ((*f)->after == (*f)->before)
 		return 0;

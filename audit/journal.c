@@ -19,7 +19,12 @@
  * whose `before` is n, the one whose `before` is that one's `after`, and so on; each was durable
  * before the next was begun. So one that is not valid ends the journal, as what a crash tore and
  * nobody was told of; unless a valid one stands for entries beyond it: then it is damaged. Frames
- * of smaller sizes are in the database, and count for nothing. */
+ * of smaller sizes are in the database, and count for nothing.
+ *
+ * What no crash leaves is refused, and stays where it is, for it may hold what was acknowledged: a
+ * header that begins as ours and whose mac is not right (another log's, another key's, a later
+ * version's, or damaged: it lies within one sector, so that it is never torn); a frame that the
+ * file is too short for, or any in a file shorter than it was made (cut off). */
 #include "audit/journal.h"
 
 #include "base/file.h"
@@ -29,11 +34,13 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define BLOCK 4096u
 #define HEADER 64u
 #define SAID 32u /* of the header, before its mac */
+#define ANY_VERSION 6 /* bytes of the magic that later ones begin with, too */
 static const char magic[8] = { 'H', 'M', 'J', 'R', 'N', 'L', '1', '\n' };
 
 static uint64_t whole_blocks(uint64_t len) { return (len + BLOCK - 1) / BLOCK * BLOCK; }
@@ -324,14 +331,26 @@ int audit_journal_make(struct journal *j, struct err *e)
 	j->fd = open(j->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (j->fd < 0)
 		return err_errno(e, "create %s", j->path);
-	int rc = write_zeros(j, JOURNAL_FIRST_BYTES, e);
+	struct stat st;
+	int rc = fstat(j->fd, &st) < 0 ? err_errno(e, "create %s", j->path) : 0;
+	if (rc == 0)
+		rc = write_zeros(j, JOURNAL_FIRST_BYTES, e);
 	if (rc == 0)
 		rc = sync_folder(j, e);
+	if (rc == 0)
+		j->device = st.st_dev, j->inode = st.st_ino;
 	if (rc < 0) {
 		unlink(j->path);
 		audit_journal_close(j);
 	}
 	return rc;
+}
+
+bool audit_journal_in_place(const struct journal *j)
+{
+	struct stat st;
+
+	return lstat(j->path, &st) == 0 && st.st_dev == j->device && st.st_ino == j->inode;
 }
 
 /* A frame does not go round the end, and never up to the oldest: equal places say that there is no
@@ -388,7 +407,7 @@ int audit_journal_cancel(struct journal *j, struct err *e)
 
 	if (!j->doubt)
 		return 0;
-	int fd = open(j->path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = open(j->path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_errno(e, "open %s", j->path);
 	int rc = pwrite_all(fd, blank, sizeof blank, j->doubt_at, j->path, e);
@@ -410,22 +429,50 @@ int audit_journal_remove(struct journal *j, struct err *e)
 
 /* ---- reading ---- */
 
-/* What a header says; false: there is none. key: NULL, where who reads does not have it. */
-static bool read_header(const uint8_t h[HEADER], const uint8_t *key, struct frame *out,
-			size_t *len)
+enum header { HEADER_NONE, HEADER_OURS, HEADER_STRANGE };
+
+/* What a header says, where it is ours. key: NULL, where who reads does not have it. */
+static enum header read_header(const uint8_t h[HEADER], const uint8_t *key, struct frame *out,
+			       size_t *len)
 {
 	uint8_t mac[JOURNAL_MAC];
 
+	if (memcmp(h, magic, ANY_VERSION) != 0)
+		return HEADER_NONE;
 	if (memcmp(h, magic, sizeof magic) != 0)
-		return false;
+		return HEADER_STRANGE;
 	if (key) {
 		header_mac(h, key, mac);
 		if (sodium_memcmp(mac, h + SAID, sizeof mac) != 0)
-			return false;
+			return HEADER_STRANGE;
 	}
 	*out = (struct frame){ .before = get_number(h + 16, 8), .after = get_number(h + 24, 8) };
 	*len = (size_t)get_number(h + 8, 4);
-	return true;
+	return HEADER_OURS;
+}
+
+/* Nothing in it that no crash leaves. */
+static int check_file(const struct buf *file, const uint8_t key[32], struct err *e)
+{
+	for (uint64_t at = 0; at + HEADER <= file->len; at += BLOCK) {
+		struct frame said;
+		size_t len;
+		enum header h =
+			read_header((const uint8_t *)file->bytes + at, key, &said, &len);
+		if (h == HEADER_STRANGE)
+			return err_set(
+				e, ERR_VERIFY,
+				"the journal holds a batch of another log or key or of a later version, or one "
+				"that is damaged: put back the file that belongs here, or run the version that "
+				"wrote it; to give up its records knowingly, move the journal away");
+		if (h == HEADER_OURS &&
+		    (len > file->len - at || file->len < JOURNAL_FIRST_BYTES))
+			return err_set(
+				e, ERR_VERIFY,
+				"the journal is cut off: put back the whole file; to give up the records that "
+				"only it held knowingly, move it away");
+	}
+	return 0;
 }
 
 /* 1: whole and right, its bytes copied and its checkpoint found; 0: it is not. */
@@ -455,7 +502,8 @@ static int find_frame(const struct buf *file, const uint8_t key[32], uint64_t si
 	for (uint64_t at = 0; at + HEADER <= file->len; at += BLOCK) {
 		struct frame said;
 		size_t len;
-		if (!read_header((const uint8_t *)file->bytes + at, key, &said, &len) ||
+		if (read_header((const uint8_t *)file->bytes + at, key, &said, &len) !=
+			    HEADER_OURS ||
 		    (beyond ? said.before <= size : said.before != size))
 			continue;
 		struct frame *f = malloc(sizeof *f);
@@ -505,6 +553,8 @@ int audit_journal_read(const char *path, const uint8_t key[32], uint64_t size, s
 
 	*out = NULL;
 	int rc = file_read(path, JOURNAL_BYTES_MAX, &file, e);
+	if (rc == 0)
+		rc = check_file(&file, key, e);
 	if (rc == 0 && file.len)
 		rc = find_all(&file, key, size, out, e);
 	buf_free(&file);
@@ -515,25 +565,35 @@ int audit_journal_read(const char *path, const uint8_t key[32], uint64_t size, s
 	return rc;
 }
 
-static int read_reach(int fd, const uint8_t *key, uint64_t *size)
+static void read_reach(int fd, const uint8_t *key, uint64_t *size, bool *strange)
 {
 	uint8_t h[HEADER];
 	struct frame said;
 	size_t len;
 
-	for (off_t at = 0; pread(fd, h, sizeof h, at) == (ssize_t)sizeof h; at += BLOCK)
-		if (read_header(h, key, &said, &len) && said.after > *size)
+	for (off_t at = 0; pread(fd, h, sizeof h, at) == (ssize_t)sizeof h; at += BLOCK) {
+		enum header what = read_header(h, key, &said, &len);
+		*strange |= what == HEADER_STRANGE;
+		if (what == HEADER_OURS && said.after > *size)
 			*size = said.after;
-	return 0;
+	}
 }
 
-int audit_journal_reach(const char *path, const uint8_t *key, uint64_t *size, struct err *e)
+int audit_journal_reach(const char *path, const uint8_t *key, uint64_t *size, bool *strange,
+			struct err *e)
 {
+	struct stat st;
+
 	*size = 0;
-	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	*strange = false;
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_errno(e, "open %s", path);
-	int rc = read_reach(fd, key, size);
+	int rc = 0;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		rc = err_set(e, ERR_INPUT, "%s: is not a regular file", path);
+	else
+		read_reach(fd, key, size, strange);
 	close(fd);
 	return rc;
 }

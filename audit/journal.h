@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define JOURNAL_NAME "journal"
 #define JOURNAL_FIRST_BYTES MIB(4) /* at first; twice as much when there is no room */
@@ -69,6 +70,8 @@ void audit_frame_free(struct frame *f); /* and all that follow; NULL is fine */
 struct journal {
 	char path[LIMIT_PATH_BYTES];
 	int fd;            /* -1: there is none */
+	dev_t device;      /* which file it is */
+	ino_t inode;
 	uint64_t room, at; /* its bytes; where the next frame goes */
 	uint8_t key[32];
 	struct buf again; /* what was read back */
@@ -83,6 +86,9 @@ int audit_journal_open(struct journal *j, const char *home, const struct signing
 void audit_journal_close(struct journal *j);
 /* Make the file, if there is none, as long as a journal begins. */
 int audit_journal_make(struct journal *j, struct err *e) MUST_USE;
+/* Whether its path still leads to the file that was made: else what is written there would not be
+ * found after a crash. */
+bool audit_journal_in_place(const struct journal *j);
 /* Find a place for a frame of that length: false: there is none as long as the frame that lies at
  * `oldest` is needed; UINT64_MAX: none is. */
 bool audit_journal_place(struct journal *j, size_t len, uint64_t oldest, uint64_t *offset);
@@ -101,13 +107,15 @@ int audit_journal_remove(struct journal *j, struct err *e) MUST_USE;
 /* ---- reading it after a crash, or beside its writer ---- */
 
 /* The frames that continue a log of `size` entries, in order; *out NULL: none. A last one that
- * is torn was never acknowledged, and is none. ERR_VERIFY: one is damaged, for others follow it.
+ * is torn was never acknowledged, and is none. ERR_VERIFY: one is damaged, for others follow it, or
+ * there is what no crash of ours leaves: another log's, a later version's, a file that was cut.
  * ERR_NOTFOUND: there is no journal. */
 int audit_journal_read(const char *path, const uint8_t key[32], uint64_t size, struct frame **out,
 		       struct err *e) MUST_USE;
 /* The size of the log after the newest frame that began to be written, 0 without a journal. key:
- * NULL takes what the headers say. */
-int audit_journal_reach(const char *path, const uint8_t *key, uint64_t *size,
+ * NULL takes what the headers say. strange: unless it is being written at this moment,
+ * audit_journal_read would refuse it. */
+int audit_journal_reach(const char *path, const uint8_t *key, uint64_t *size, bool *strange,
 			struct err *e) MUST_USE;
 
 #endif

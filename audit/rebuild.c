@@ -293,10 +293,11 @@ static int rebuild_from(struct rebuild *r, const char *vkey, const struct checkp
 	char path[LIMIT_PATH_BYTES];
 	uint8_t key[32];
 	uint64_t reach;
+	bool strange; /* refused when it is read */
 
 	TRY(file_join(path, r->o->home, JOURNAL_NAME, e));
 	audit_journal_key(r->o->key, key);
-	int rc = audit_journal_reach(path, key, &reach, e);
+	int rc = audit_journal_reach(path, key, &reach, &strange, e);
 	explicit_bzero(key, sizeof key);
 	TRY(rc);
 	TRY(check_seen(r, vkey, reach > c->size ? reach : c->size, e));

@@ -17,11 +17,13 @@
  * until that one has published what the journal held when the reader came: a moment. One that does
  * not come to it within seconds, for it was stopped or its disk fails, is read as it stands, and
  * `audit verify` remarks on it. Where none writes, the reader takes the journal in itself, as
- * above. Where it may not, it says so. */
+ * above. Where it may not, it says so. A home of another user's is left alone: files of ours in
+ * it, such as root's, would stop its server. */
 #include "audit/log_in.h"
 
 #include "base/file.h"
 
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -121,50 +123,79 @@ static int cannot_mend(const struct audit_log *log, const struct err *why, struc
 		log->journal.path, why->text);
 }
 
-/* One look: 1: all is published; 0: not yet. */
-static int look_once(struct audit_log *log, const struct audit_options *o, uint64_t reach,
-		     struct err *e)
+static bool is_ours(const char *home)
+{
+	struct stat st;
+
+	return stat(home, &st) == 0 && st.st_uid == geteuid();
+}
+
+/* The lock is free: take in what is there. ERR_CONFLICT: somebody else does, or writes. */
+static int try_mend(const struct audit_log *log, const struct audit_options *o, struct err *why)
 {
 	struct audit_claim *claim = NULL;
-	char who[AUDIT_WHO_ROOM];
-	struct err why = { 0 };
-	uint64_t size;
 
-	TRY(published(log, &size, e));
-	if (size >= reach)
-		return 1;
-	if (audit_claim_holder(log->home, who))
-		return 0;
-	if (o->claim) /* the host of this guest is gone: whoever writes next takes it in */
-		return 1;
-	int rc = audit_claim_take(&claim,
+	if (!is_ours(log->home))
+		return err_set(why, ERR_IO, "the folder is another user's");
+	TRY(audit_claim_take(&claim,
 				  &(struct audit_claiming){ .home = log->home,
 							    .env = log->env,
 							    .command = "audit",
 							    .alone = true,
 							    .wait_ms = 0 },
-				  &why);
+				  why));
+	int rc = o->keys ? mend(o, claim, why)
+			 : err_set(why, ERR_NOTFOUND, "there is no keys.db");
+	audit_claim_drop(claim);
+	return rc == ERR_CONFLICT ? ERR_IO : rc;
+}
+
+/* What is there is torn, and nobody was told of it. */
+static bool is_none(const struct audit_log *log, uint64_t size)
+{
+	struct frame *f;
+	struct err ignored;
+	int rc = audit_journal_read(log->journal.path, log->journal.key, size, &f, &ignored);
+	bool none = rc == 0 && !f;
+
+	audit_frame_free(f);
+	return none;
+}
+
+/* One look: 1: all is published; 0: not yet. strange: of a writer it may be half written. */
+static int look_once(struct audit_log *log, const struct audit_options *o, uint64_t reach,
+		     bool strange, struct err *e)
+{
+	char who[AUDIT_WHO_ROOM];
+	struct err why = { 0 };
+	uint64_t size;
+
+	TRY(published(log, &size, e));
+	if (size >= reach && !strange)
+		return 1;
+	if (audit_claim_holder(log->home, who))
+		return size >= reach;
+	if (o->claim) /* the host of this guest is gone: whoever writes next takes it in */
+		return 1;
+	int rc = try_mend(log, o, &why);
 	if (rc == ERR_CONFLICT)
 		return 0;
-	if (rc == 0)
-		rc = o->keys ? mend(o, claim, &why)
-			     : err_set(&why, ERR_NOTFOUND, "there is no keys.db");
-	audit_claim_drop(claim);
-	if (rc == ERR_VERIFY)
-		return err_set(e, rc, "%s", why.text);
-	return rc < 0 ? cannot_mend(log, &why, e) : 1;
+	if (rc == 0 || (rc != ERR_VERIFY && is_none(log, size)))
+		return 1;
+	return rc == ERR_VERIFY ? err_set(e, rc, "%s", why.text) : cannot_mend(log, &why, e);
 }
 
 int audit_replay_wait(struct audit_log *log, const struct audit_options *o, struct err *e)
 {
 	int64_t end = env_wait_us() + READER_WAIT_US;
 	uint64_t reach;
+	bool strange;
 	int rc;
 
-	TRY(audit_journal_reach(log->journal.path, log->journal.key, &reach, e));
-	if (reach == 0)
+	TRY(audit_journal_reach(log->journal.path, log->journal.key, &reach, &strange, e));
+	if (reach == 0 && !strange)
 		return 0;
-	while ((rc = look_once(log, o, reach, e)) == 0 && env_wait_us() < end)
+	while ((rc = look_once(log, o, reach, strange, e)) == 0 && env_wait_us() < end)
 		nanosleep(&(struct timespec){ .tv_nsec = READER_STEP_NS }, NULL);
 	return rc < 0 ? rc : 0;
 }

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -339,6 +340,150 @@ Test(audit_journal, number_that_has_a_record_is_refused)
 	place_expect_clean(&at);
 }
 
+/* ---- what no crash leaves ---- */
+
+static void journal_path(char out[128]) { snprintf(out, 128, "%s/journal", at.home); }
+
+/* In the header of each frame. */
+static void change_headers(size_t byte, char to)
+{
+	struct buf file = { 0 };
+
+	place_read(&at, "journal", &file);
+	for (size_t i = 0; i < file.len; i += 4096)
+		if (memcmp(file.bytes + i, "HMJRNL", 6) == 0)
+			file.bytes[i + byte] = to;
+	place_write(&at, "journal", file.bytes, file.len);
+	buf_free(&file);
+}
+
+static void be_of_a_later_version(void) { change_headers(6, '2'); }
+static void be_of_another_key(void) { change_headers(40, 'x'); }
+
+static void be_cut(void)
+{
+	char path[128];
+
+	journal_path(path);
+	cr_assert_eq(truncate(path, 100), 0);
+}
+
+static void be_cut_between(void)
+{
+	char path[128];
+
+	journal_path(path);
+	cr_assert_eq(truncate(path, 3 * 1048576), 0);
+}
+
+static void be_a_pipe(void)
+{
+	char path[128];
+
+	journal_path(path);
+	unlink(path);
+	cr_assert_eq(mkfifo(path, 0600), 0);
+}
+
+static void be_a_folder(void)
+{
+	char path[128];
+
+	journal_path(path);
+	unlink(path);
+	cr_assert_eq(mkdir(path, 0700), 0);
+}
+
+static int try_reading(struct err *e)
+{
+	struct place reader = at;
+	struct audit_log *log;
+
+	place_stores(&reader);
+	struct audit_options o = place_options(&reader);
+	o.read_only = true;
+	o.journal = false;
+	int rc = audit_log_open(&log, &o, e);
+	audit_log_close(log);
+	store_close(reader.store);
+	store_close(reader.keys);
+	return rc;
+}
+
+Test(audit_journal, what_no_crash_leaves_is_refused_and_stays_where_it_is)
+{
+	static const struct {
+		void (*change)(void);
+		int rc;
+		const char *why;
+	} rows[] = { { be_of_a_later_version, ERR_VERIFY, "later version" },
+		     { be_of_another_key, ERR_VERIFY, "another log or key" },
+		     { be_cut, ERR_VERIFY, "cut off" },
+		     { be_cut_between, ERR_VERIFY, "cut off" },
+		     { be_a_pipe, ERR_INPUT, "regular file" },
+		     { be_a_folder, ERR_INPUT, "regular file" } };
+	struct buf whole = { 0 };
+	uint64_t acked[32];
+	char path[128];
+	struct err e;
+	bool died;
+
+	read_vkey();
+	size_t count = run_child("audit.committed", 1, 3, 0, acked, &died);
+	cr_assert_gt(count, 0);
+	place_read(&at, "journal", &whole);
+	journal_path(path);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		rows[i].change();
+		cr_expect_eq(try_reading(&e), rows[i].rc, "%zu: %s", i, e.text);
+		cr_expect(strstr(e.text, rows[i].why), "%zu: %s", i, e.text);
+		cr_expect_eq(place_try_open(&at, &e), rows[i].rc, "%zu: %s", i, e.text);
+		cr_expect(strstr(e.text, rows[i].why), "%zu: %s", i, e.text);
+		cr_expect(has_journal(), "%zu: it may hold what was acknowledged", i);
+		cr_assert_eq(remove(path), 0);
+		place_write(&at, "journal", whole.bytes, whole.len);
+	}
+	buf_free(&whole);
+	check_as_reader("put back", acked, count);
+	cr_expect_not(has_journal());
+}
+
+/* Files of root's in a server's home would stop that server. */
+Test(audit_journal, home_of_another_user_is_left_alone_by_readers)
+{
+	uint64_t acked[32];
+	struct err e;
+	bool died;
+
+	if (geteuid() != 0)
+		return;
+	read_vkey();
+	size_t count = run_child("audit.committed", 1, 3, 0, acked, &died);
+	cr_assert_gt(count, 0);
+	cr_assert_eq(chown(at.home, 12345, 0), 0);
+	cr_expect_eq(try_reading(&e), ERR_UNAVAILABLE);
+	cr_expect(strstr(e.text, "another user's"), "%s", e.text);
+	cr_expect(has_journal());
+	cr_assert_eq(chown(at.home, 0, 0), 0);
+	check_as_reader("by its owner", acked, count);
+}
+
+Test(audit_journal, journal_that_was_removed_under_the_writer_is_made_again)
+{
+	char path[128];
+
+	journal_path(path);
+	place_open(&at);
+	place_start(&at);
+	uint64_t index[2] = { place_decision(&at, NULL, "before") };
+	unlink(path);
+	index[1] = place_decision(&at, NULL, "after");
+	cr_expect(has_journal(), "or a crash would lose the record");
+	check_entries(at.log_open, "removed", index, 2);
+	place_stop(&at);
+	place_expect_clean(&at);
+}
+
 /* ---- erasing ---- */
 
 static bool file_has(const char *name, const void *bytes, size_t len)
@@ -571,6 +716,7 @@ Test(audit_journal, frames_are_taken_in_their_order_and_a_torn_last_one_is_none)
 	struct journal j;
 	struct err e = { 0 };
 	uint64_t reach;
+	bool strange;
 
 	cr_assert_eq(audit_journal_open(&j, at.home, at.key, &e), 0);
 	cr_assert_eq(audit_journal_make(&j, &e), 0, "%s", e.text);
@@ -580,7 +726,7 @@ Test(audit_journal, frames_are_taken_in_their_order_and_a_torn_last_one_is_none)
 	cr_expect_eq(count_from(&j, 0, 0), 3);
 	cr_expect_eq(count_from(&j, 10, 0), 2);
 	cr_expect_eq(count_from(&j, 30, 0), 0);
-	cr_expect_eq(audit_journal_reach(j.path, j.key, &reach, &e), 0);
+	cr_expect_eq(audit_journal_reach(j.path, j.key, &reach, &strange, &e), 0);
 	cr_expect_eq(reach, 30);
 	cr_expect_eq(count_from(&j, 5, ERR_VERIFY), 0, "a log that it does not continue");
 	damage(&j, f[2].offset + 80);
@@ -593,8 +739,11 @@ Test(audit_journal, frames_are_taken_in_their_order_and_a_torn_last_one_is_none)
 		damage(&j, f[1].offset + byte);
 	}
 	j.key[0] ^= 1;
-	cr_expect_eq(count_from(&j, 0, 0), 0, "nothing counts under another key");
+	cr_expect_eq(count_from(&j, 0, ERR_VERIFY), 0, "under another key");
 	j.key[0] ^= 1;
+	damage(&j, f[2].offset + 40);
+	cr_expect_eq(count_from(&j, 0, ERR_VERIFY), 0, "a header is never torn");
+	damage(&j, f[2].offset + 40);
 	j.doubt = true;
 	j.doubt_at = f[2].offset;
 	cr_expect_eq(audit_journal_cancel(&j, &e), 0);
