@@ -202,9 +202,15 @@ static bool wait_for_work(struct audit_log *log)
 	}
 }
 
-/* A busy database, or no memory, are no fault: the frames are durable. */
-static void pause_a_little(struct audit_log *log)
+/* A busy database, or no memory, are no fault: the frames are durable. Who waits is told. */
+static void put_off(struct audit_log *log, int rc, const struct err *why)
 {
+	struct behind *b = &log->behind;
+
+	b->put_off++;
+	b->why_rc = rc;
+	b->why = *why;
+	pthread_cond_broadcast(&log->moved);
 	const struct timespec until = at_us(env_wait_us() + AGAIN_MS * 1000);
 
 	pthread_cond_timedwait(&log->behind.wake, &log->lock, &until);
@@ -234,7 +240,7 @@ static void lay_once(struct audit_log *log)
 	if (rc == 0)
 		drop_through(log, last);
 	else if (rc == ERR_UNAVAILABLE || rc == ERR_NOMEM)
-		pause_a_little(log);
+		put_off(log, rc, &err);
 	else
 		audit_log_fail(log, &err);
 	pthread_cond_broadcast(&log->moved);
@@ -295,17 +301,32 @@ void audit_behind_close(struct audit_log *log)
 
 /* ---- waiting for it ---- */
 
-int audit_behind_wait(struct audit_log *log, uint64_t oldest, struct err *e)
+/* Not for ever, beside a database that another program keeps: an attempt that began after the
+ * caller came was put off. false: that. Called and left with `lock` held. */
+static bool wait_more(struct audit_log *log, uint64_t put_off)
 {
 	struct behind *b = &log->behind;
 
+	if (b->put_off - put_off >= 2)
+		return false;
+	b->urgent = true;
+	pthread_cond_signal(&b->wake);
+	pthread_cond_wait(&log->moved, &log->lock);
+	return true;
+}
+
+int audit_behind_wait(struct audit_log *log, uint64_t oldest, struct err *e)
+{
+	struct behind *b = &log->behind;
+	int rc = 0;
+
 	pthread_mutex_lock(&log->lock);
-	while (has_work(log) && b->first->offset == oldest) {
-		b->urgent = true;
-		pthread_cond_signal(&b->wake);
-		pthread_cond_wait(&log->moved, &log->lock);
-	}
-	int rc = log->failed ? audit_log_refuse(log, e) : 0;
+	uint64_t put_off = b->put_off;
+	while (rc == 0 && has_work(log) && b->first->offset == oldest)
+		if (!wait_more(log, put_off))
+			rc = err_set(e, b->why_rc, "%s", b->why.text);
+	if (log->failed)
+		rc = audit_log_refuse(log, e);
 	pthread_mutex_unlock(&log->lock);
 	return rc;
 }
@@ -315,13 +336,13 @@ int audit_behind_drain(struct audit_log *log, struct err *e)
 	struct behind *b = &log->behind;
 
 	pthread_mutex_lock(&log->lock);
-	uint64_t size = log->size;
-	while (log->laid < size && !log->failed) {
-		b->urgent = true;
-		pthread_cond_signal(&b->wake);
-		pthread_cond_wait(&log->moved, &log->lock);
-	}
-	int rc = log->laid < size ? audit_log_refuse(log, e) : 0;
+	uint64_t size = log->size, put_off = b->put_off;
+	int rc = 0;
+	while (rc == 0 && log->laid < size && !log->failed)
+		if (!wait_more(log, put_off))
+			rc = err_set(e, b->why_rc, "%s", b->why.text);
+	if (log->laid < size && log->failed)
+		rc = audit_log_refuse(log, e);
 	pthread_mutex_unlock(&log->lock);
 	return rc;
 }

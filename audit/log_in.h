@@ -90,6 +90,9 @@ struct behind {
 	uint64_t records;
 	int64_t since_us; /* since when they wait */
 	bool busy, urgent, ending;
+	uint64_t put_off; /* how often a busy database or no memory did that, and why last */
+	int why_rc;
+	struct err why;
 	pthread_cond_t wake;
 	pthread_t thread;
 	bool running; /* the leader's */
@@ -204,7 +207,8 @@ void audit_behind_close(struct audit_log *log);
 /* With `lock` held: take a frame that is durable; forget all, for they are read from the file. */
 void audit_behind_add(struct audit_log *log, struct frame *f);
 void audit_behind_forget(struct audit_log *log);
-/* Where the oldest that waits lies in the file, or UINT64_MAX; wait until it is another. */
+/* Where the oldest that waits lies in the file, or UINT64_MAX; wait until it is another. This and
+ * audit_behind_drain: ERR_UNAVAILABLE, ERR_NOMEM where that is put off again and again. */
 uint64_t audit_behind_oldest(struct audit_log *log);
 int audit_behind_wait(struct audit_log *log, uint64_t oldest, struct err *e) MUST_USE;
 /* Wait until database and folder have all that was acknowledged when it was called. */

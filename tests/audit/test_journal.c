@@ -360,38 +360,24 @@ static void change_headers(size_t byte, char to)
 static void be_of_a_later_version(void) { change_headers(6, '2'); }
 static void be_of_another_key(void) { change_headers(40, 'x'); }
 
-static void be_cut(void)
+static void cut_to(off_t bytes)
 {
 	char path[128];
 
 	journal_path(path);
-	cr_assert_eq(truncate(path, 100), 0);
+	cr_assert_eq(truncate(path, bytes), 0);
 }
 
-static void be_cut_between(void)
-{
-	char path[128];
-
-	journal_path(path);
-	cr_assert_eq(truncate(path, 3 * 1048576), 0);
-}
+static void be_cut(void) { cut_to(100); }
+static void be_cut_between(void) { cut_to(MIB(3)); }
 
 static void be_a_pipe(void)
 {
 	char path[128];
 
 	journal_path(path);
-	unlink(path);
+	cr_assert_eq(unlink(path), 0);
 	cr_assert_eq(mkfifo(path, 0600), 0);
-}
-
-static void be_a_folder(void)
-{
-	char path[128];
-
-	journal_path(path);
-	unlink(path);
-	cr_assert_eq(mkdir(path, 0700), 0);
 }
 
 static int try_reading(struct err *e)
@@ -420,8 +406,7 @@ Test(audit_journal, what_no_crash_leaves_is_refused_and_stays_where_it_is)
 		     { be_of_another_key, ERR_VERIFY, "another log or key" },
 		     { be_cut, ERR_VERIFY, "cut off" },
 		     { be_cut_between, ERR_VERIFY, "cut off" },
-		     { be_a_pipe, ERR_INPUT, "regular file" },
-		     { be_a_folder, ERR_INPUT, "regular file" } };
+		     { be_a_pipe, ERR_INPUT, "regular file" } };
 	struct buf whole = { 0 };
 	uint64_t acked[32];
 	char path[128];
@@ -482,6 +467,29 @@ Test(audit_journal, journal_that_was_removed_under_the_writer_is_made_again)
 	check_entries(at.log_open, "removed", index, 2);
 	place_stop(&at);
 	place_expect_clean(&at);
+}
+
+Test(audit_journal, database_that_another_keeps_is_not_waited_for_for_ever)
+{
+	struct store *other;
+	struct store_tx *tx;
+	char path[128];
+	struct err e = { 0 };
+
+	place_open(&at);
+	place_start(&at);
+	snprintf(path, sizeof(path), "%s/state.db", at.home);
+	cr_assert_eq(store_open(&other, path, &e), 0, "%s", e.text);
+	cr_assert_eq(store_write(other, &tx, &e), 0, "%s", e.text);
+	uint64_t index = place_decision(&at, NULL, "durable");
+	cr_expect_eq(audit_behind_drain(at.log_open, &e), ERR_UNAVAILABLE);
+	audit_log_close(at.log_open);
+	at.log_open = NULL;
+	cr_expect(has_journal(), "for the next opening");
+	store_end(tx);
+	store_close(other);
+	place_close(&at);
+	check_as_reader("free", &index, 1);
 }
 
 /* ---- erasing ---- */
