@@ -11,6 +11,8 @@
  * again: audit/fault.c. */
 #include "audit/log_in.h"
 
+#include "base/check.h"
+
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -388,20 +390,25 @@ static size_t take(struct audit_log *log, struct pending *batch[LOG_BATCH_MAX])
 	return count;
 }
 
-/* Each is gone as soon as it is woken. */
+/* With `lock` held, or a thread that was told to lead too early would find itself neither in the
+ * queue nor done. */
 static void finish(struct pending *const *batch, size_t count, int rc, const struct err *err)
 {
 	for (size_t i = 0; i < count; i++) {
-		struct pending *p = batch[i];
-		if (rc < 0 && p->rc == 0) {
-			p->rc = rc;
-			p->err = *err;
+		if (rc < 0 && batch[i]->rc == 0) {
+			batch[i]->rc = rc;
+			batch[i]->err = *err;
 		}
-		bool waits = p->waits;
-		atomic_store(&p->done, true);
-		if (waits)
-			sem_post(&p->woken);
+		atomic_store(&batch[i]->done, true);
 	}
+}
+
+/* Each is gone as soon as it is woken, with the one that shares its fate and stands behind it. */
+static void wake_batch(struct pending *const *batch, size_t count)
+{
+	for (size_t i = count; i-- > 0;)
+		if (batch[i]->waits)
+			sem_post(&batch[i]->woken);
 }
 
 void audit_log_wake(struct audit_log *log)
@@ -458,8 +465,9 @@ static void lead(struct audit_log *log)
 	if (log->journaled)
 		gather(log);
 	size_t count = take(log, batch);
+	check(count > 0); /* who leads waits in the queue, or is done */
 	log->batch_before = count;
-	bool ahead = count && batch[0]->ahead;
+	bool ahead = batch[0]->ahead;
 	int rc;
 
 	if (log->failed) {
@@ -477,10 +485,11 @@ static void lead(struct audit_log *log)
 	}
 	if (fatal)
 		audit_log_fail(log, rc < 0 ? &err : &batch[0]->err);
+	finish(batch, count, rc, &err);
 	audit_log_wake(log);
 	/* Unlocked, or each that is woken would wait for the lock, if it needs it, behind all. */
 	pthread_mutex_unlock(&log->lock);
-	finish(batch, count, rc, &err);
+	wake_batch(batch, count);
 	pthread_mutex_lock(&log->lock);
 	if (!ahead)
 		audit_log_settle_behind(log);
