@@ -31,7 +31,8 @@ void serve_receipt_tail(const uint8_t key[16], const char *record, char out[RECE
 	}
 	const struct digest_part text[] = { { inner, sizeof inner }, { record, strlen(record) } };
 	struct digest d = digest_parts(text, 2);
-	const struct digest_part around[] = { { outer, sizeof outer }, { d.bytes, sizeof d.bytes } };
+	const struct digest_part around[] = { { outer, sizeof outer },
+					      { d.bytes, sizeof d.bytes } };
 	d = digest_parts(around, 2);
 	text_hex(d.bytes, 16, out);
 	explicit_bzero(inner, sizeof inner);
