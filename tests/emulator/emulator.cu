@@ -19,6 +19,7 @@ namespace
 struct settings {
 	int devices, major, multiprocessors, driver;
 	uint64_t memory, lose_after;
+	unsigned shared; /* bytes of a block */
 	bool races;
 };
 
@@ -46,6 +47,7 @@ void settings_read()
 	set.multiprocessors = (int)number_of("EMULATOR_SMS", 2);
 	set.driver = (int)number_of("EMULATOR_DRIVER", 13000);
 	set.memory = number_of("EMULATOR_MEMORY", (uint64_t)1 << 30);
+	set.shared = (unsigned)number_of("EMULATOR_SHARED", EMULATOR_SHARED_MOST);
 	set.lose_after = number_of("EMULATOR_LOSE_AFTER", UINT64_MAX);
 	set.races = number_of("EMULATOR_RACES", 0) != 0;
 	settings_known = true;
@@ -252,9 +254,9 @@ cudaError_t emulator_attribute(const void *kernel, cudaFuncAttribute attribute, 
 	ENTER();
 	if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize)
 		return cudaSuccess;
-	if (value < 0 || value > (int)EMULATOR_SHARED_MOST)
+	if (value < 0 || value > (int)set.shared)
 		return refuse(cudaErrorInvalidValue, "%d bytes of shared memory, of %u at most", value,
-			      EMULATOR_SHARED_MOST);
+			      set.shared);
 	shared_allowed[kernel] = value;
 	return cudaSuccess;
 }
@@ -363,7 +365,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *out, int device)
 	out->multiProcessorCount = set.multiprocessors;
 	out->maxThreadsPerMultiProcessor = SM_THREADS;
 	out->totalGlobalMem = set.memory;
-	out->sharedMemPerBlockOptin = EMULATOR_SHARED_MOST;
+	out->sharedMemPerBlockOptin = set.shared;
 	out->sharedMemPerMultiprocessor = SM_SHARED;
 	out->l2CacheSize = 1 << 20;
 	out->memoryBusWidth = 6144;
