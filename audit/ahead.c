@@ -72,7 +72,7 @@ static int fill(struct audit_log *log, struct frame *f, struct merkle *m,
 	for (size_t i = 0; i < count; i++)
 		bytes += batch[i]->record.plain.len + RECORD_BYTES;
 	buf_reserve(&f->bytes, bytes); /* growing would copy it */
-	audit_frame_begin(f, m->count);
+	audit_frame_begin(f, m->count, &log->root);
 	for (size_t i = 0; i < count; i++) {
 		struct pending *p = batch[i];
 		buf_clear(&sealed);

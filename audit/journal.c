@@ -3,7 +3,7 @@
  *   file     frames, each at a multiple of 4,096 bytes; what lies between and behind them is of no
  *            meaning. Written once with zeros and then again and again from its beginning, so that
  *            making a frame durable writes its own bytes and nothing of the file system's
- *   frame    magic[8] length u32 records u32 before u64 after u64 mac[32]      (64 bytes)
+ *   frame    magic[8] length u32 records u32 before u64 after u64 base[32] mac[32]    (96 bytes)
  *            record...
  *            workers u16, each: id[16] NUL whole u64 reserved u64
  *            checkpoint length u32, bytes
@@ -11,8 +11,9 @@
  *   record   entry length u32, cipher length u32, n u64, type NUL, worker NUL, key id NUL,
  *            entry, cipher
  *
- * Numbers are big-endian. length counts the whole frame; before and after are sizes of the log. The
- * first mac is of the 32 bytes before it, the last one of the SHA-256 of all bytes before it: keyed
+ * Numbers are big-endian. length counts the whole frame; before and after are sizes of the log,
+ * base is its root before it: a copied log that went on twice has other ones. The first mac
+ * is of the 64 bytes before it, the last one of the SHA-256 of all bytes before it: keyed
  * BLAKE2b under a key that derives from the log's.
  *
  * A frame is valid when both macs are right. The journal of a log of n entries is the valid frame
@@ -38,8 +39,8 @@
 #include <unistd.h>
 
 #define BLOCK 4096u
-#define HEADER 64u
-#define SAID 32u /* of the header, before its mac */
+#define HEADER 96u
+#define SAID 64u /* of the header, before its mac */
 #define ANY_VERSION 6 /* bytes of the magic that later ones begin with, too */
 static const char magic[8] = { 'H', 'M', 'J', 'R', 'N', 'L', '1', '\n' };
 
@@ -84,11 +85,12 @@ static void frame_mac(const void *bytes, size_t len, const uint8_t key[32],
 
 /* ---- a frame's bytes ---- */
 
-void audit_frame_begin(struct frame *f, uint64_t before)
+void audit_frame_begin(struct frame *f, uint64_t before, const struct digest *base)
 {
 	static const uint8_t blank[HEADER];
 
 	f->before = f->after = before;
+	f->base = *base;
 	buf_add(&f->bytes, blank, sizeof blank);
 }
 
@@ -118,6 +120,7 @@ static void write_header(struct frame *f, const uint8_t key[32])
 	put_number(h + 12, f->after - f->before, 4);
 	put_number(h + 16, f->before, 8);
 	put_number(h + 24, f->after, 8);
+	memcpy(h + 32, f->base.bytes, sizeof f->base.bytes);
 	header_mac(h, key, h + SAID);
 }
 
@@ -447,6 +450,7 @@ static enum header read_header(const uint8_t h[HEADER], const uint8_t *key, stru
 			return HEADER_STRANGE;
 	}
 	*out = (struct frame){ .before = get_number(h + 16, 8), .after = get_number(h + 24, 8) };
+	memcpy(out->base.bytes, h + 32, sizeof out->base.bytes);
 	*len = (size_t)get_number(h + 8, 4);
 	return HEADER_OURS;
 }

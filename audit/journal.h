@@ -25,7 +25,8 @@ struct frame {
 	struct buf bytes;
 	uint64_t before, after; /* sizes of the log */
 	uint64_t offset;        /* in the file */
-	struct digest root;     /* of the tree after it */
+	struct digest base;     /* root of the tree before it */
+	struct digest root;     /* after it */
 	struct buf note;        /* the checkpoint over that */
 	struct frame *next;
 };
@@ -46,8 +47,9 @@ struct frame_worker {
 
 /* ---- a frame's bytes ---- */
 
-/* Begin it, empty; add each record; then its workers and its checkpoint, which end it. */
-void audit_frame_begin(struct frame *f, uint64_t before);
+/* Begin it, empty, on a log of that size and root; add each record; then its workers and its
+ * checkpoint, which end it. */
+void audit_frame_begin(struct frame *f, uint64_t before, const struct digest *base);
 void audit_frame_record(struct frame *f, const struct frame_record *r);
 void audit_frame_end(struct frame *f, const struct frame_worker *w, size_t workers,
 		     const uint8_t key[32]);

@@ -42,10 +42,17 @@ static int take_frames(struct audit_log *log, struct frame *first, uint64_t size
 		       const struct digest *root, struct err *e)
 {
 	struct frame *last = last_of(first);
+	const struct digest *base = root;
 	struct checkpoint c;
 	struct store_tx *tx;
 
-	for (struct frame *f = first; f; f = f->next) {
+	for (struct frame *f = first; f; base = &f->root, f = f->next) {
+		if (!digest_equal(&f->base, base))
+			return err_set(e, ERR_VERIFY,
+				       "the journal goes on from another entry %llu than state.db has: it "
+				       "is a copy's of this log; put back the journal and state.db of one "
+				       "time, or move the journal away",
+				       (unsigned long long)f->before - 1);
 		TRY(audit_checkpoint_open(f->note.bytes, f->note.len, log->vkey.bytes, &c, e));
 		if (c.size != f->after)
 			return err_set(e, ERR_VERIFY, "the journal: a checkpoint of another size");

@@ -8,7 +8,6 @@
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -534,6 +533,40 @@ Test(audit_journal, database_that_another_keeps_is_not_waited_for_for_ever)
 	store_close(other);
 	place_close(&at);
 	check_as_reader("free", &index, 1);
+}
+
+/* A log whose home was copied, and which went on in both. */
+Test(audit_journal, journal_of_a_copy_is_refused_and_changes_nothing)
+{
+	struct buf own = { 0 }, others = { 0 };
+	char home[64], log[80], command[200];
+	uint64_t acked[32];
+	struct err e;
+	bool died;
+
+	read_vkey();
+	snprintf(home, sizeof(home), "%s", at.home);
+	snprintf(log, sizeof(log), "%s", at.log);
+	snprintf(command, sizeof(command), "cp -r %s %s.b", home, home);
+	cr_assert_eq(system(command), 0);
+	snprintf(at.home, sizeof(at.home), "%.60s.b", home);
+	snprintf(at.log, sizeof(at.log), "%s/log", at.home);
+	run_child("audit.journaled", 1, 3, 0, acked, &died);
+	place_read(&at, "journal", &others);
+	cr_assert_eq(file_remove_tree(at.home, &e), 0);
+	snprintf(at.home, sizeof(at.home), "%s", home);
+	snprintf(at.log, sizeof(at.log), "%s", log);
+	run_child("audit.journaled", 1, 3, 0, acked, &died);
+	place_read(&at, "journal", &own);
+	place_write(&at, "journal", others.bytes, others.len);
+	cr_expect_eq(try_reading(&e), ERR_VERIFY);
+	cr_expect_eq(place_try_open(&at, &e), ERR_VERIFY);
+	cr_expect(strstr(e.text, "is a copy's of this log"), "%s", e.text);
+	place_write(&at, "journal", own.bytes, own.len);
+	place_open(&at);
+	place_expect_clean(&at);
+	buf_free(&own);
+	buf_free(&others);
 }
 
 /* ---- erasing ---- */

@@ -23,7 +23,7 @@ static void add_frame(struct journal *j, struct frame *f, uint64_t before, unsig
 	struct err e = { 0 };
 
 	*f = (struct frame){ .before = before };
-	audit_frame_begin(f, before);
+	audit_frame_begin(f, before, &(struct digest){ { 0 } });
 	for (unsigned i = 0; i < records; i++)
 		audit_frame_record(f, &(struct frame_record){ i, "decision", w.worker, "r:key",
 							      "entry", "ciphertext", 5, 10 });
@@ -77,9 +77,9 @@ Test(audit_journal_file, frames_are_taken_in_their_order_and_a_torn_last_one_is_
 	cr_expect_eq(audit_journal_reach(j.path, j.key, &reach, &strange, &e), 0);
 	cr_expect_eq(reach, 30);
 	cr_expect_eq(count_from(&j, 5, ERR_VERIFY), 0, "a log that it does not continue");
-	damage(&j, f[2].offset + 80);
+	damage(&j, f[2].offset + 120);
 	cr_expect_eq(count_from(&j, 0, 0), 2, "the last is torn");
-	damage(&j, f[2].offset + 80);
+	damage(&j, f[2].offset + 120);
 	for (size_t byte = 0; byte < f[1].bytes.len; byte += 29) {
 		damage(&j, f[1].offset + byte);
 		cr_expect_eq(count_from(&j, 0, ERR_VERIFY), 0, "damage before another, at %zu",
@@ -89,9 +89,9 @@ Test(audit_journal_file, frames_are_taken_in_their_order_and_a_torn_last_one_is_
 	j.key[0] ^= 1;
 	cr_expect_eq(count_from(&j, 0, ERR_VERIFY), 0, "under another key");
 	j.key[0] ^= 1;
-	damage(&j, f[2].offset + 40);
+	damage(&j, f[2].offset + 70);
 	cr_expect_eq(count_from(&j, 0, ERR_VERIFY), 0, "a header is never torn");
-	damage(&j, f[2].offset + 40);
+	damage(&j, f[2].offset + 70);
 	j.doubt = true;
 	j.doubt_at = f[2].offset;
 	cr_expect_eq(audit_journal_cancel(&j, &e), 0);
