@@ -104,7 +104,8 @@ static __host__ __device__ __forceinline__ struct plan plan_of(const struct atte
 	p.groups = divided(p.share, most);
 	p.group = divided(p.share, p.groups);
 	p.rows = p.groups > 1 ? 1 : least(most / p.share, a.rows_most);
-	p.columns = least(most, a.latent || a.value > 256 || planes == 2 ? 2 * QUERIES : QUERIES);
+	p.columns = a.latent || a.value > 256 || planes == 2 ? 2 * QUERIES : QUERIES;
+	p.columns = IN_STEP ? least(most, p.columns) : p.columns; /* what it is built for */
 	while (p.columns < p.rows * p.group)
 		p.columns *= 2;
 	p.cut_rows = device_attend_cut_rows(&a);
