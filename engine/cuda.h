@@ -12,6 +12,7 @@
 
 #define CUDA_BUCKETS 12    /* numbers of rows that lists are made for, at most */
 #define CUDA_LOGIT_ROWS 64 /* rows of logits at a time */
+#define CUDA_FAST_ROWS 64  /* beyond, products of the fast regime have a form of their own */
 #define CUDA_STAGES 4      /* pieces of weights on their way to the device */
 
 /* ---- weights ---- */
@@ -94,7 +95,10 @@ struct cuda_work {
 	uint32_t *id;
 	float *logits;
 	size_t back_bytes; /* of all */
-	uint32_t splits;   /* that a row has at most */
+	/* Rows as bf16, for the fast form of products; 0 bytes where there is none. */
+	unsigned char *tiles;
+	size_t tile_bytes;
+	uint32_t splits; /* that a row has at most */
 };
 
 /* Where the arrays of a pass begin behind its struct device_batch, bytes; `page` is the last, of

@@ -79,10 +79,26 @@ struct product_args cuda_product_of(const struct cuda_maker *k, size_t first)
 	return p;
 }
 
+/* May many rows take the fast regime's own form? Then the jobs get the tiles of their rows, the
+ * same in all lists. */
+static bool product_is_fast(const struct cuda_maker *k, size_t first)
+{
+	const struct cuda *m = k->m;
+	struct device_job *job = &k->job[first];
+	uint32_t jobs = (uint32_t)(k->jobs - first), rows = m->backend.rows_max,
+		 slots = rows * m->config.gate.top_k;
+	if (k->failed || k->list->rows <= CUDA_FAST_ROWS || m->work.tile_bytes == 0 ||
+	    device_tiles_place(job, jobs, rows, slots, NULL) > m->work.tile_bytes)
+		return false;
+	(void)device_tiles_place(job, jobs, rows, slots, m->work.tiles);
+	return true;
+}
+
 struct product_args *cuda_product_add(struct cuda_maker *k, size_t first)
 {
 	struct product_args *p = &cuda_step_add(k, DEVICE_product)->product;
 	*p = cuda_product_of(k, first);
+	p->fast = product_is_fast(k, first);
 	return p;
 }
 

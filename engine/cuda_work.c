@@ -66,6 +66,26 @@ static void lay_experts(struct cuda *m, struct lay *l)
 	w->active = part(l, c->gate.experts + 1, sizeof *w->active);
 }
 
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
+/* Tiles of the rows of a product (device_tiles_place): of the experts' slots and what stands beside
+ * them, or of the widest rows of attention. What does not fit takes the other form. */
+static void lay_tiles(struct cuda *m, struct lay *l)
+{
+	struct cuda_work *w = &m->work;
+	const struct model_config *c = &m->config;
+	size_t n = m->backend.rows_max, slots = n * c->gate.top_k + 16 * (c->gate.experts + 2);
+	size_t wide = larger(c->hidden, larger(m->most.wide, m->most.value));
+	size_t heads = (size_t)m->most.heads * larger(c->kv_rank, m->most.query / m->most.heads);
+	w->tile_bytes = 0;
+	if (m->terms != 1 || device_info(m->device)->capability != 90 || n <= CUDA_FAST_ROWS)
+		return;
+	w->tile_bytes = larger(slots * (larger(c->hidden, c->expert_width) + 64) + n * (wide + 64),
+			       n * (heads + m->most.heads * 64)) *
+			sizeof(uint16_t);
+	w->tiles = part(l, w->tile_bytes, 1);
+}
+
 /* What goes back. The experts of a smaller pass end there too. */
 static void lay_answer(struct cuda *m, struct lay *l)
 {
@@ -109,6 +129,7 @@ size_t cuda_work_lay(struct cuda *m, unsigned char *at)
 	FLOATS(delta, n * hidden);
 	lay_attention(m, l);
 	lay_experts(m, l);
+	lay_tiles(m, l);
 	lay_answer(m, l);
 	m->batch.bytes = lay_batch(m);
 	w->batch = part(l, m->batch.bytes, 1);

@@ -44,6 +44,11 @@
  *     What this thread has written to shared memory is seen by products that begin after it, and
  *     after a barrier. Bulk copies need none.
  *
+ * ptx_registers_more<N>(), ptx_registers_less<N>()
+ *     ("setmaxnreg") All warps of a warpgroup, once: from here on a thread has N registers, N a
+ *     multiple of 8 from 24 to 240. The kernel is launched with as many as its launch bounds allow;
+ *     more waits until others have less.
+ *
  * uint64_t device_wgmma_matrix(const void *shared, uint32_t leading, uint32_t stride, swizzle)
  *     ("Matrix descriptor") Rows of K in core matrices of 8 rows and 16 bytes. WARPGROUP_PLAIN: a
  *     core matrix is 128 bytes, one row after the other; `leading` bytes from one to the next in K,
@@ -116,6 +121,16 @@ PTX void ptx_bulk_copy(void *shared, const void *global, uint32_t bytes, uint64_
 }
 
 PTX void ptx_async_fence(void) { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+
+template <int registers> PTX void ptx_registers_more(void)
+{
+	asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(registers));
+}
+
+template <int registers> PTX void ptx_registers_less(void)
+{
+	asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(registers));
+}
 
 PTX void ptx_wgmma_fence(void) { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 PTX void ptx_wgmma_commit(void) { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }

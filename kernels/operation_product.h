@@ -28,6 +28,12 @@ struct device_job {
 	uint8_t act, active;
 	const float *parameter;
 	float scale, cap; /* out = cap * tanh(scale * out / cap), cap 0: scale alone; 0: neither */
+	/* For the fast form, as device_tiles_place sets them: where the rows of x lie as bf16, in
+	 * groups of 8 for each 16 K; how many groups there is room for; is it this job that writes
+	 * them? */
+	void *tiles;
+	uint32_t tile_groups;
+	bool tiles_mine;
 };
 
 enum device_rows { DEVICE_ROWS_ALL, DEVICE_ROWS_WANTED };
@@ -56,6 +62,46 @@ struct product_args {
 	uint32_t panels;       /* of all jobs together (kernel_panels of w): for the launch */
 	uint32_t terms;        /* 1 or 2 */
 	struct product_form form;
+	/* The form of many rows of the fast regime (kernels/product_fast.cu): one term, and bits of
+	 * its own. Compute capability 9.0, and all jobs have tiles. */
+	bool fast;
 };
+
+#define DEVICE_TILE_GROUP 256u /* bytes of 8 rows and 16 K as bf16 */
+
+/* Do the jobs read the same rows? Those with a range have rows of their own. */
+static inline bool device_tiles_shared(const struct device_job *a, const struct device_job *b)
+{
+	return !a->range && !b->range && a->x == b->x && a->x_stride == b->x_stride &&
+	       a->pick == b->pick && a->w.columns == b->w.columns;
+}
+
+/* Set the tiles of the jobs of one product from `at` on (NULL: only count). Ranges, of jobs that
+ * follow each other, ascend; all of them together have at most `slots` rows, any other job
+ * `rows_most`. Returns the bytes that are needed, a multiple of 256. */
+static inline size_t device_tiles_place(struct device_job *job, uint32_t jobs, uint32_t rows_most,
+					uint32_t slots, unsigned char *at)
+{
+	size_t used = 0;
+	const struct device_job *ranged = NULL;
+	for (uint32_t i = 0; i < jobs; i++) {
+		struct device_job *j = &job[i];
+		const struct device_job *like = j->range ? ranged : NULL;
+		for (uint32_t k = 0; k < i && !j->range && !like; k++)
+			like = device_tiles_shared(j, &job[k]) ? &job[k] : NULL;
+		j->tiles_mine = j->range || !like;
+		if (like) {
+			j->tiles = like->tiles;
+			j->tile_groups = like->tile_groups;
+			continue;
+		}
+		ranged = j->range ? j : ranged;
+		j->tiles = at ? at + used : NULL;
+		/* a job's rows begin at a group of its own: that of its first row plus its number */
+		j->tile_groups = j->range ? slots / 8 + jobs + 1 : (rows_most + 7) / 8;
+		used += ((size_t)j->w.columns + 63) / 64 * 4 * j->tile_groups * DEVICE_TILE_GROUP;
+	}
+	return used;
+}
 
 #endif

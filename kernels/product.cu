@@ -15,6 +15,7 @@
  * Limits:  registers 168, threads 256, dynamic 114688, blocks 2, local 0, loads 16, mma yes */
 #include "kernels/device_kernel.h"
 
+#include "kernels/product_fast.h"
 #include "kernels/product_finish.h"
 #include "kernels/product_large.h"
 #include "kernels/product_rows.h"
@@ -481,6 +482,8 @@ extern "C" int product_cuda(void *stream, const struct product_args *a)
 {
 	if (!product_valid(*a))
 		return cudaErrorInvalidValue;
+	if (a->fast)
+		return product_fast_launch(stream, *a);
 	if (a->form.kind == PRODUCT_FORM_LARGE ||
 	    (a->form.kind == PRODUCT_FORM_AUTO && a->rows_most > PRODUCT_NARROW))
 		return product_large_launch(stream, *a);

@@ -1,4 +1,4 @@
-/* Private to product.cu and product_large.cu: what an output's sum becomes. */
+/* Private to product.cu and its other forms: what an output's sum becomes. */
 #ifndef KERNELS_PRODUCT_FINISH_H
 #define KERNELS_PRODUCT_FINISH_H
 

@@ -1,4 +1,4 @@
-/* Private to product.cu, in part to product_large.cu: which panels of which jobs a block has.
+/* Private to product.cu, in part to its other forms: which panels of which jobs a block has.
  *
  * Jobs are a list, a job is its blocks of 32 rows one after the other, and each of these its
  * panels. Every panel has a cost, and of the sum of costs each block of the grid gets an equal,

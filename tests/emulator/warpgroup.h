@@ -49,6 +49,12 @@ struct emulator_site_of_wgmma {
 	}
 };
 
+template <int registers> static void ptx_registers_more()
+{
+	static_assert(registers % 8 == 0 && registers >= 24 && registers <= 240, "as the machine has it");
+}
+template <int registers> static void ptx_registers_less() { ptx_registers_more<registers>(); }
+
 #define ptx_wgmma_fence() emulator_wgmma_fence(EMULATOR_SITE("ptx_wgmma_fence"))
 #define ptx_wgmma_commit() emulator_wgmma_commit(EMULATOR_SITE("ptx_wgmma_commit"))
 struct emulator_site_of_wait {

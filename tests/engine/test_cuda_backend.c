@@ -8,6 +8,7 @@
 #include "kernels/kernels.h"
 
 #include <criterion/criterion.h>
+#include <dlfcn.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -217,6 +218,79 @@ Test(engine_cuda, facts_name_the_gpu_and_its_bits)
 	cr_expect_str_eq(engine_info(m)->regime, "cuda-fast/1");
 	cr_expect_str_eq(engine_info(m)->numerics, "fast");
 	engine_close(m);
+}
+
+/* ---- the fast regime ---- */
+
+enum { FAST_TOKENS = 80 };
+
+/* So far, of the emulated library that is open. */
+static uint64_t launches(void)
+{
+	uint64_t (*count)(void) = NULL;
+	void *library = dlopen(getenv("HALLMARK_CUDA"), RTLD_NOW | RTLD_LOCAL);
+	void *symbol = library ? dlsym(library, "emulator_launches") : NULL;
+	cr_assert_not_null(symbol);
+	memcpy(&count, &symbol, sizeof count);
+	uint64_t n = count();
+	dlclose(library);
+	return n;
+}
+
+/* Logits of a text, `each` tokens in a pass, and how many launches that took. */
+static float *text_logits(const char *model, bool fast, uint32_t each, uint32_t *vocab, uint64_t *launched)
+{
+	struct engine *m = open_on_gpu(model, (struct engine_options){ .fast = fast });
+	struct engine_sequence *s;
+	struct err e = { 0 };
+	uint32_t token[FAST_TOKENS];
+	*vocab = engine_info(m)->vocab;
+	float *logits = malloc((size_t)FAST_TOKENS * *vocab * sizeof *logits);
+	for (uint32_t i = 0; i < FAST_TOKENS; i++)
+		token[i] = (i * i * 7 + i) % *vocab;
+	cr_assert_eq(engine_sequence_open(&s, m, FAST_TOKENS, &e), 0, "%s", e.text);
+	*launched = launches();
+	for (uint32_t at = 0; at < FAST_TOKENS; at += each) {
+		const struct engine_feed f = { .sequence = s, .token = token + at, .count = each,
+			.logits = logits + (size_t)at * *vocab, .all = true };
+		cr_assert_eq(engine_forward(m, &f, 1, &e), 0, "%s: %s", model, e.text);
+	}
+	*launched = launches() - *launched;
+	engine_sequence_close(s);
+	engine_close(m);
+	return logits;
+}
+
+/* The root of the mean square of what differs, as a share of the logits' own. */
+static double distance(const float *a, const float *b, size_t n)
+{
+	double off = 0, all = 0;
+	for (size_t i = 0; i < n; i++) {
+		off += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+		all += (double)b[i] * (double)b[i];
+	}
+	return sqrt(off / all);
+}
+
+/* Beyond 64 rows products have a form of their own there, of two launches: the same answers. */
+Test(engine_cuda, many_rows_of_the_fast_regime_take_its_own_form, .timeout = 300)
+{
+	static const char *const models[] = { CASES "qwen3_moe", CASES "deepseek_v2_lite" };
+	use_library(EMULATED);
+	for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {
+		uint32_t vocab;
+		uint64_t canonical, own, other;
+		float *exact = text_logits(models[i], false, FAST_TOKENS, &vocab, &canonical);
+		float *once = text_logits(models[i], true, FAST_TOKENS, &vocab, &own);
+		float *cut = text_logits(models[i], true, FAST_TOKENS / 2, &vocab, &other);
+		size_t n = (size_t)FAST_TOKENS * vocab;
+		double off = distance(once, exact, n), beside = distance(once, cut, n);
+		cr_expect(off > 1e-5 && off < 0.05, "%s: %g from the canonical regime", models[i], off);
+		cr_expect_leq(beside, 0.05, "%s: %g from passes of few rows", models[i], beside);
+		cr_expect_gt(own, canonical, "%s: %d, %d launches", models[i], (int)own, (int)canonical);
+		cr_expect_lt(other, 2 * own, "%s: %d, %d launches", models[i], (int)other, (int)own);
+		free(exact), free(once), free(cut);
+	}
 }
 
 static int open_of(const char *dir, const struct engine_options *o, struct engine **m, struct err *e)

@@ -34,6 +34,7 @@
 	row(mla_place)    \
 	row(attend)       \
 	row(product)      \
+	row(product_fast) \
 	row(draw_ids)
 
 struct parity_owned;
