@@ -15,7 +15,7 @@
  *          terms, plus that of the second ones. Splits are joined in order as in attn.c. Queries
  *          are columns of an instruction: who shares it does not matter.
  * Limits:  registers 255, threads 256, local 0, loads 16, mma yes
- * Limits attend_kernel<1, 1, 256, false: registers 168, threads 256, dynamic 114688, blocks 2,
+ * Limits attend_kernel<1, 1, 256, false: registers 255, threads 256, dynamic 114688, blocks 2,
  *          local 0, loads 16, mma yes
  * Shared:  queries, scores, and stages: 113 KiB at most where two stages fit so, else 227.
  * Blocks:  2 a multiprocessor for bf16 values of up to 128 and up to 16 queries, else 1. */

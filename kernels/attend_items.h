@@ -104,8 +104,9 @@ static __host__ __device__ __forceinline__ struct plan plan_of(const struct atte
 	p.groups = divided(p.share, most);
 	p.group = divided(p.share, p.groups);
 	p.rows = p.groups > 1 ? 1 : least(most / p.share, a.rows_most);
-	p.columns = a.latent || a.value > 256 || planes == 2 ? 2 * QUERIES : QUERIES;
-	p.columns = IN_STEP ? least(most, p.columns) : p.columns; /* what it is built for */
+	/* at least what the kernel computes, however few queries a form asks for */
+	bool pairs = !(IN_STEP && a.latent) && (a.latent || a.value > 256 || planes == 2);
+	p.columns = pairs ? 2 * QUERIES : QUERIES;
 	while (p.columns < p.rows * p.group)
 		p.columns *= 2;
 	p.cut_rows = device_attend_cut_rows(&a);

@@ -12,7 +12,7 @@
  * Order:   a segment is one warp's chain of matrix instructions, begun from zero. After each round
  *          of eight segments one thread an output adds them in ascending order. So neither the
  *          number of rows nor that of blocks, nor how much of x has room, changes a bit.
- * Limits:  registers 168, threads 256, dynamic 114688, blocks 2, local 0, loads 16, mma yes */
+ * Limits:  registers 255, threads 256, dynamic 114688, blocks 2, local 0, loads 16, mma yes */
 #include "kernels/device_kernel.h"
 
 #include "kernels/product_fast.h"
@@ -469,7 +469,15 @@ static uint32_t product_blocks(const struct product_args &a)
 	return items < most ? (uint32_t)items : most;
 }
 
-static __global__ void __launch_bounds__(DEVICE_THREADS, 2)
+/* Two blocks' shared memory is there on 9.0; elsewhere a block has all registers, or some would be
+ * spilled: 8.0 and 12.0 have room for one, 10.0 could hold two. */
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ != 900
+#define PRODUCT_BLOCKS 1
+#else
+#define PRODUCT_BLOCKS 2
+#endif
+
+static __global__ void __launch_bounds__(DEVICE_THREADS, PRODUCT_BLOCKS)
 	product_narrow(const __grid_constant__ struct product_args a)
 {
 	SHARED_DYNAMIC(unsigned char, shared);
