@@ -145,9 +145,11 @@ bool step_is_latent(const struct step_record &r)
 int step_takes(const struct step_record &r, bool latent)
 {
 	bool valid;
-	if (r.operation == DEVICE_product &&
-	    ((const struct product_args *)r.args)->rows_most > PRODUCT_NARROW)
-		return cudaErrorNotSupported;
+	if (r.operation == DEVICE_product) {
+		const struct product_args *a = (const struct product_args *)r.args;
+		if (a->rows_most > PRODUCT_NARROW || a->fast)
+			return cudaErrorNotSupported;
+	}
 	if (r.operation == DEVICE_attend &&
 	    (step_is_latent(r) != latent || !attend_in_step(*(const struct attend_args *)r.args)))
 		return cudaErrorNotSupported;
