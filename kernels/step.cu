@@ -4,8 +4,8 @@
  * Bound:   as each operation; a barrier takes about a microsecond.
  * Bytes:   464 a block and operation, while it waits: the arguments of the next one.
  * Launch:  cooperative, as many blocks of 256 threads as the device holds at once.
- * Limits:  registers 128, threads 256, blocks 2, stack 1400
- * Limits step<true>: registers 128, threads 256, blocks 2, stack 1800
+ * Limits:  registers 128, threads 256, blocks 2, stack 500
+ * Limits step<true>: registers 128, threads 256, blocks 2, stack 1000
  * Shared:  1 KiB, and the most that an operation of the list takes.
  * Order:   that of each operation: none depends on the number of blocks, so that one launch and
  *          many give the same bits. */
@@ -57,13 +57,25 @@ static __device__ void step_fetch(const struct step_list &l, uint32_t i, struct 
 
 #define attend_block attend_step<latent> /* the form that a kernel has */
 
+/* A function each, called: in one body the compiler keeps values of all operations in registers
+ * at once, and puts some away in the loops of products. So what a call saves is all that is put
+ * away. */
+#define STEP_CALL(name)                                                              \
+	template <bool latent>                                                       \
+	static __device__ __noinline__ void name##_call(const struct step_record &r, \
+							unsigned char *shared)       \
+	{                                                                            \
+		name##_block(*(const struct name##_args *)r.args, shared);           \
+	}
+DEVICE_OPERATIONS(STEP_CALL)
+
 template <bool latent>
 static __device__ __forceinline__ void step_operation(const struct step_record &r,
 						      unsigned char *shared)
 {
-#define STEP_CASE(name)                                                    \
-	case DEVICE_##name:                                                \
-		name##_block(*(const struct name##_args *)r.args, shared); \
+#define STEP_CASE(name)                         \
+	case DEVICE_##name:                     \
+		name##_call<latent>(r, shared); \
 		break;
 	switch (r.operation) {
 		DEVICE_OPERATIONS(STEP_CASE)
@@ -80,8 +92,8 @@ static __device__ bool step_knows(const struct step_record &now, const struct st
 	       (b.active == nullptr || (now.operation == DEVICE_product && a.active == b.active));
 }
 
-/* For compute capability 9.0 alone, where it was measured and tuned: all operations in one kernel
- * take the compiler some minutes for each architecture. Others are refused this way. */
+/* For compute capability 9.0 alone, whose registers it was fitted to: all operations in one kernel
+ * take the compiler a minute or two for each architecture. Others are refused this way. */
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ != 900
 #define STEP_BUILT false
 #else
