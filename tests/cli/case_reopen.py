@@ -20,6 +20,19 @@ def chat(server, stream):
     return ask(server, "POST", "/v1/chat/completions", json.dumps(dict(body, stream=stream)))
 
 
+def until_refused(server, stream):
+    """The records of answers that the journal still takes: the database cannot follow, and then nothing is
+    taken."""
+    records, end = [], time.monotonic() + 60
+    while time.monotonic() < end:
+        status, _, answer = chat(server, stream)
+        if status != 200 or (stream and b"[DONE]" not in answer):
+            return records
+        lines = answer.replace(b"data: [DONE]", b"").split(b"data: ") if stream else [answer]
+        records += [d["hallmark"] for d in map(json.loads, filter(bytes.strip, lines)) if "hallmark" in d]
+    raise SystemExit("it goes on without its log")
+
+
 def until_well(server):
     for _ in range(1200):  # as long as it takes: no answer is timed
         if ask(server, "GET", "/ready")[0] == 200:
@@ -29,13 +42,13 @@ def until_well(server):
 
 
 with Home() as h:
+    records = []
     with Server(h, MODEL, "--unsigned") as s:
         assert ask(s, "GET", "/ready")[0] == 200 and chat(s, False)[0] == 200
         for fault in range(2):
             (h.state / "log").rename(h.state / "log.away")
             (h.state / "log").write_text("")
-            status, _, answer = chat(s, fault == 1)
-            assert status != 200 or b"[DONE]" not in answer, answer  # it has no record
+            records += until_refused(s, fault == 1)
             for stream in (False, True):
                 status, headers, answer = chat(s, stream)
                 assert status == 503 and b"choices" not in answer, (status, answer)
@@ -51,6 +64,8 @@ with Home() as h:
                 assert status == 200, answer
         assert s.stop() == 0
     assert h.json("audit", "verify")["ok"]
+    for record in records:
+        assert h.json("audit", "show", record["index"])["leaf"] == record["leaf"], record
     # Every number that left in a header is a record, or is named as one that has none: those whose files
     # could not be written.
     own = [e["entry"] for e in h.json("audit", "list")["entries"] if e["entry"]["worker"] != "0" * 16]
