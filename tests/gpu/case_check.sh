@@ -33,7 +33,8 @@ says() { # "words" command...: fails, with these words
 sed 's/1e-20f/1e-2f/' kernels/moe_gate.cu >"$out/wrong.cu"
 # shellcheck disable=SC2046
 ${CXX:-g++} -x c++ -std=c++17 -D_GNU_SOURCE -O1 -fPIC -shared -ffp-contract=off -I. -Itests/emulator \
-	-o "$out/wrong.so" "$out/wrong.cu" -x none "$BUILD"/obj/tests/emulator/{emulator,fibers,ptx,races,warpgroup}.cu.o \
+	-o "$out/wrong.so" "$out/wrong.cu" -x none \
+	"$BUILD"/obj/tests/emulator/{emulator,fibers,ptx,races,warpgroup}.cu.o \
 	$(ls "$BUILD"/obj/kernels/*.cu.o | grep -v /moe_gate.cu.o)
 export GPU_ENGINE=/nowhere # each section's failure is its own
 HALLMARK_CUDA=$out/wrong.so says '^| moe_gate | [0-9]* | [1-9][0-9]* |.*WRONG' tests/gpu/run "$out" small
