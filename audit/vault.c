@@ -287,13 +287,13 @@ int audit_vault_keys_get(struct audit_log *log, struct pending *const *batch, si
 
 	if (a.own + a.subjects == 0)
 		return 0;
+	/* Whether a key is used is asked of the database. */
+	if (log->fresh_doubt)
+		TRY(audit_behind_drain(log, e));
 	if (!log->vault_keys)
 		log->vault_keys = sodium_malloc(sizeof(*log->vault_keys));
 	if (!log->vault_keys)
 		return err_set(e, ERR_NOMEM, "out of guarded memory");
-	/* Whether a key is used is asked of the database. */
-	if (log->fresh_doubt)
-		TRY(audit_behind_drain(log, e));
 	log->sealing = true;
 	for (size_t i = 0; i < count; i++)
 		if (batch[i]->record.committed)
