@@ -1,6 +1,6 @@
 /* Private, by way of device_kernel.h: the machine's instructions that C++ has no words for. Under
  * nvcc they are inline PTX, for the host compiler twins of tests/emulator, which keep the same
- * layouts and refuse a launch that breaks a rule written here. tests/kernels/test_ptx.c holds both
+ * layouts and refuse a launch that breaks a rule written here. tests/gpu/parity_probe.c holds both
  * against the tables of the PTX ISA ("Warp-level matrix instructions", "Data movement").
  *
  * Numbers of 16 bits lie two in a register, the lower index in the low half. In what follows
