@@ -19,9 +19,15 @@ grep -q '^gpu-check: .* nothing failed$' "$out/log"
 	{ cat "$out/log"; exit 1; }
 [ "$(grep -c '^| .*/deepseek_v2_lite | \(f32\|bf16\) | [a-z]* | ok |$' "$out/log")" = 8 ] ||
 	{ cat "$out/log"; exit 1; }
-grep -q '^| olmoe-fp8 | 1 | fp8 | kernel | decode | 1 | 4 |' "$out/log" || { cat "$out/log"; exit 1; }
-grep -q '^| olmoe | 1 | q4 | kernel | prefill | 1 | 8 |' "$out/log" || { cat "$out/log"; exit 1; }
+grep -q '^| olmoe-fp8 | 1 | fp8 | canonical | kernel | decode | 1 | 4 |' "$out/log" ||
+	{ cat "$out/log"; exit 1; }
+grep -q '^| olmoe | 1 | q4 | canonical | kernel | prefill | 1 | 8 |' "$out/log" || { cat "$out/log"; exit 1; }
+for context in 8 80; do
+	grep -q "^| .*/qwen3_moe | [0-9]* | [a-z0-9]* | fast | kernel | prefill | 1 | $context | .* [0-9]* % |$" \
+		"$out/log" || { cat "$out/log"; exit 1; }
+done
 python3 -m json.tool "$out/gpu/gpu-check.json" >/dev/null
+grep -q '"regime": "cuda-fast/1"' "$out/gpu/gpu-check.json"
 cmp "$out/gpu/gpu-check.json" "$out/kept/gpu-check.json"
 
 says() { # "words" command...: fails, with these words

@@ -59,10 +59,10 @@ def main():
     table(["beside the CPU", "tokens", "largest error", "rows apart", "same best token", ""],
           [[x["model"], x["tokens"], x["max_error"], x["apart"], x["same_top"], verdict(x)]
            for x in of(lines, "near")])
-    table(["shape", "layers", "weights", "way", "", "batch", "context", "tokens/s", "MB a token", "GB/s",
-           "of copies", "TFLOP/s", "of cuBLAS"],
-          [[x["shape"], x["layers"], x["dtype"], x["steps"], x["what"], x["batch"], x["context"],
-            f"{x['tokens_s']:,.0f}", f"{x['bytes_token'] / 1e6:,.1f}", f"{x['gb_s']:,.0f}",
+    table(["shape", "layers", "weights", "numerics", "way", "", "batch", "context", "tokens/s", "MB a token",
+           "GB/s", "of copies", "TFLOP/s", "of cuBLAS"],
+          [[x["shape"], x["layers"], x["dtype"], x["numerics"], x["steps"], x["what"], x["batch"],
+            x["context"], f"{x['tokens_s']:,.0f}", f"{x['bytes_token'] / 1e6:,.1f}", f"{x['gb_s']:,.0f}",
             percent(x, "of_copy"), f"{x['gflop_s'] / 1e3:,.1f}", percent(x, "of_products")]
            for x in lines if x["what"] in ("decode", "prefill")])
     table(["operation", "shape", "us", "GB/s", "of copies"],
