@@ -87,6 +87,7 @@ struct backend {
 	uint64_t page_bytes;   /* that a page of KERNEL_PAGE positions takes, all layers together */
 	uint64_t state_bytes;  /* that a slot takes; 0: no layer has state, and no pass slots */
 	uint32_t rows_max;     /* of one pass */
+	uint32_t rows_alone;   /* of prompts in a pass that nobody waits for; 0: as on a CPU */
 	uint64_t weight_bytes; /* that the weights take, once placed */
 	bool draws;            /* ids, where a row of a pass asks for one */
 	_Atomic bool lost;     /* what it computes on failed: every pass is refused from now on */

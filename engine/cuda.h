@@ -10,7 +10,7 @@
 
 #include <stdatomic.h>
 
-#define CUDA_BUCKETS 12    /* numbers of rows that lists are made for, at most */
+#define CUDA_BUCKETS 14    /* numbers of rows that lists are made for, at most */
 #define CUDA_LOGIT_ROWS 64 /* rows of logits at a time */
 #define CUDA_FAST_ROWS 64  /* beyond, products of the fast regime have a form of their own */
 #define CUDA_STAGES 4      /* pieces of weights on their way to the device */
@@ -212,6 +212,8 @@ uint64_t cuda_memory_free(const struct backend *b);
 /* cuda_work.c: bytes of a pass's buffers; their places in the memory at `at`. */
 size_t cuda_work_lay(struct cuda *m, unsigned char *at);
 void cuda_work_size(struct cuda *m); /* sets rows_max, and of how many rows lists are made */
+/* Half of the rows, for a model that does not fit beside buffers of so many; false: no fewer. */
+bool cuda_work_less(struct cuda *m);
 int cuda_work_open(struct cuda *m, struct err *e) MUST_USE;
 void cuda_work_close(struct cuda *m);
 

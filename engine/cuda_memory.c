@@ -68,15 +68,18 @@ static void advice(const struct cuda *m, const struct model_plan *p, const struc
 		 (double)(bytes < need_sum(n) ? bytes : need_sum(n)) / 1e9);
 }
 
-static int memory_check(const struct cuda *m, const struct model_plan *p, const struct need *n,
-			struct err *e)
+/* Passes have fewer rows where the model would not fit beside their buffers otherwise. */
+static int memory_check(struct cuda *m, const struct model_plan *p, struct err *e)
 {
 	char words[120];
 	uint64_t has, most = p->memory_max;
+	struct need need = need_of(m), *n = &need;
 	TRY(device_memory(m->device, &has, e));
 	has -= has > 16 * MARGIN_BYTES ? MARGIN_BYTES : 0;
 	bool limited = most > 0 && most < has;
 	has = limited ? most : has;
+	while (need_sum(n) > has && cuda_work_less(m))
+		need = need_of(m);
 	if (need_sum(n) <= has)
 		return 0;
 	advice(m, p, n, has, words, sizeof words);
@@ -100,9 +103,8 @@ static int memory_alloc(struct cuda *m, struct err *e)
 
 int cuda_memory_take(struct cuda *m, const struct model_plan *p, struct err *e)
 {
-	struct need n = need_of(m);
 	struct err why = { 0 };
-	TRY(memory_check(m, p, &n, e));
+	TRY(memory_check(m, p, e));
 	int rc = memory_alloc(m, &why); /* others may be quicker */
 	return rc == 0 ? 0 : err_set(e, ERR_UNAVAILABLE, "%.500s", why.text);
 }

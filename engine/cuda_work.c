@@ -6,7 +6,11 @@
 
 #include <stdlib.h>
 
-#define ROWS_MAX 512            /* of one pass */
+/* Rows of one pass at most. A pass reads nearly all experts from some 64 rows on, so each doubling
+ * halves the bytes of a long prompt; beyond, matrix units are the limit anyway. Rows beyond the
+ * second number are had only for a sixteenth of the device, and never at the model's expense. */
+#define ROWS_MAX 2048u
+#define ROWS_ENOUGH 512u
 #define WORK_BYTES MIB(512)     /* or a sixteenth of the device, if that is more */
 #define PAGE_NUMBERS (1u << 16) /* that a pass's own memory holds; more go into another */
 
@@ -138,25 +142,41 @@ size_t cuda_work_lay(struct cuda *m, unsigned char *at)
 
 static void buckets_set(struct cuda *m)
 {
-	static const uint32_t rows[CUDA_BUCKETS] = {
-		1, 2, 4, 8, 16, 24, 32, 48, 64, 128, 256, 512
-	};
+	static const uint32_t rows[CUDA_BUCKETS] = { 1,  2,  4,   8,   16,  24,   32,
+						     48, 64, 128, 256, 512, 1024, 2048 };
 	m->lists = 0;
 	for (int i = 0; i < CUDA_BUCKETS && rows[i] <= m->backend.rows_max; i++)
 		m->list[m->lists++].rows = rows[i];
 }
 
+static void rows_set(struct cuda *m, uint32_t rows)
+{
+	m->backend.rows_max = m->backend.rows_alone = rows;
+	buckets_set(m);
+}
+
+static bool too_large(struct cuda *m)
+{
+	uint64_t most = device_info(m->device)->memory_bytes / 16;
+	if (m->backend.rows_max <= ROWS_ENOUGH && most < WORK_BYTES)
+		most = WORK_BYTES;
+	return m->backend.rows_max > 32 && cuda_work_lay(m, NULL) > most;
+}
+
 /* The most rows, of those that are powers of two, whose buffers stay within bounds. */
 void cuda_work_size(struct cuda *m)
 {
-	uint64_t most = device_info(m->device)->memory_bytes / 16;
-	most = most > WORK_BYTES ? most : WORK_BYTES;
-	m->backend.rows_max = ROWS_MAX;
-	buckets_set(m);
-	while (m->backend.rows_max > 32 && cuda_work_lay(m, NULL) > most) {
-		m->backend.rows_max /= 2;
-		buckets_set(m);
-	}
+	rows_set(m, ROWS_MAX);
+	while (too_large(m))
+		rows_set(m, m->backend.rows_max / 2);
+}
+
+bool cuda_work_less(struct cuda *m)
+{
+	if (m->backend.rows_max <= ROWS_ENOUGH)
+		return false;
+	rows_set(m, m->backend.rows_max / 2);
+	return true;
 }
 
 static int ropes_open(struct cuda *m, struct err *e)

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define ROWS_BESIDE 64u    /* rows of prompts in a step that running streams wait for */
-#define ROWS_ALONE 256u    /* and in one that nobody waits for */
+#define ROWS_ALONE 256u    /* and in one that nobody waits for, or more: struct backend */
 #define COMPANY_US 2000000 /* since another client had work: it will be back, and wait */
 /* A reader that has taken nothing for so many steps, and for so long, counts as gone: steps may be
  * short, and the reader's thread waits for a core. */
@@ -417,7 +417,9 @@ static void plan_prompts(struct scheduler *s, bool streams)
 {
 	bool company =
 		s->company_us && s->clock.steady_us(s->clock.ctx) - s->company_us < COMPANY_US;
-	uint32_t most = s->turns + 32, budget = streams || company ? ROWS_BESIDE : ROWS_ALONE;
+	uint32_t alone = s->engine->backend->rows_alone;
+	alone = alone > ROWS_ALONE ? alone : ROWS_ALONE;
+	uint32_t most = s->turns + 32, budget = streams || company ? ROWS_BESIDE : alone;
 	for (struct task *t; budget > 0 && s->turns < most && (t = next_prompt(s)) != NULL;) {
 		adopted(s, t, adopt(t));
 		uint32_t length = t->sequence->length, n = task_pending(t);
