@@ -6,12 +6,10 @@
 #include <string.h>
 
 /* bytes holds room + 1 bytes: the NUL always fits. */
-static bool make_room(struct buf *b, size_t len)
+static bool grow(struct buf *b, size_t len)
 {
 	if (b->failed)
 		return false;
-	if (b->bytes && len <= b->room - b->len)
-		return true;
 	size_t need, room = b->room < 32 ? 64 : b->room * 2;
 	b->failed = true;
 	if (__builtin_add_overflow(b->len, len, &need) || need > SIZE_MAX / 4)
@@ -26,6 +24,11 @@ static bool make_room(struct buf *b, size_t len)
 	b->bytes[b->len] = '\0';
 	b->failed = false;
 	return true;
+}
+
+static inline bool make_room(struct buf *b, size_t len)
+{
+	return (b->bytes && !b->failed && len <= b->room - b->len) || grow(b, len);
 }
 
 void buf_add(struct buf *b, const void *bytes, size_t len)
@@ -46,7 +49,13 @@ void buf_add_buf(struct buf *b, const struct buf *from)
 	b->failed |= from->failed;
 }
 
-void buf_add_byte(struct buf *b, unsigned char c) { buf_add(b, &c, 1); }
+void buf_add_byte(struct buf *b, unsigned char c)
+{
+	if (!make_room(b, 1))
+		return;
+	b->bytes[b->len++] = (char)c;
+	b->bytes[b->len] = '\0';
+}
 
 /* Straight into the room that is left; only what does not fit is formatted twice. */
 void buf_printf(struct buf *b, const char *fmt, ...)

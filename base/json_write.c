@@ -185,6 +185,21 @@ static int write_member(struct writer *w, const char *key, const json_t *value, 
 
 #define MEMBERS_FEW 16 /* are ordered on the stack */
 
+static void order_members(struct member *list, size_t count)
+{
+	if (count > MEMBERS_FEW) {
+		qsort(list, count, sizeof *list, by_utf16);
+		return;
+	}
+	for (size_t i = 1; i < count; i++) {
+		struct member one = list[i];
+		size_t at = i;
+		for (; at > 0 && by_utf16(&list[at - 1], &one) > 0; at--)
+			list[at] = list[at - 1];
+		list[at] = one;
+	}
+}
+
 static int write_object(struct writer *w, const json_t *o, int depth)
 {
 	struct member few[MEMBERS_FEW], *list = few;
@@ -198,8 +213,8 @@ static int write_object(struct writer *w, const json_t *o, int depth)
 	json_object_foreach((json_t *)o, key, value)
 		list[i++] = (struct member){ key, value };
 	count = i;
-	if (w->canonical && count)
-		qsort(list, count, sizeof *list, by_utf16);
+	if (w->canonical)
+		order_members(list, count);
 	buf_add_byte(w->out, '{');
 	int result = 0;
 	for (i = 0; result == 0 && i < count; i++)

@@ -141,11 +141,31 @@ size_t text_escape(char *out, size_t room, const char *s, size_t len, bool cut)
 	return at;
 }
 
+/* Sixteen bytes, which the compiler works on all at once. */
+typedef uint8_t sixteen __attribute__((vector_size(16)));
+
+/* The digits of values below 16. */
+static sixteen hex_digits(sixteen v) { return v + '0' + ((sixteen)(v > 9) & ('a' - '9' - 1)); }
+
+static void hex_of_sixteen(const unsigned char *p, char *out)
+{
+	static const sixteen first = { 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23 };
+	sixteen v;
+	memcpy(&v, p, sizeof v);
+	sixteen high = hex_digits(v >> 4), low = hex_digits(v & 15);
+	sixteen both[2] = { __builtin_shuffle(high, low, first),
+			    __builtin_shuffle(high, low, first + 8) };
+	memcpy(out, both, sizeof both);
+}
+
 void text_hex(const void *bytes, size_t len, char *out)
 {
 	static const char digits[] = "0123456789abcdef";
 	const unsigned char *p = bytes;
-	for (size_t i = 0; i < len; i++) {
+	size_t i = 0;
+	for (; i + sizeof(sixteen) <= len; i += sizeof(sixteen))
+		hex_of_sixteen(p + i, out + 2 * i);
+	for (; i < len; i++) {
 		out[2 * i] = digits[p[i] >> 4];
 		out[2 * i + 1] = digits[p[i] & 15];
 	}
@@ -334,20 +354,30 @@ static void json_escape(struct buf *out, unsigned char c)
 		buf_printf(out, "\\u%04x", c);
 }
 
-/* Sixteen bytes, of which the compiler compares all at once. */
-typedef uint8_t sixteen __attribute__((vector_size(16)));
+/* Whether all are ASCII that JSON writes as it is. */
+static bool is_plain(sixteen v)
+{
+	uint64_t other[2];
+	sixteen is = (sixteen)((v - 0x20 >= 0x60) | (v == '"') | (v == '\\'));
+	memcpy(other, &is, sizeof is);
+	return !(other[0] | other[1]);
+}
 
-/* How many bytes from here on are ASCII that JSON writes as it is. */
+/* How many bytes from here on are. */
 static size_t plain_span(const unsigned char *p, size_t len)
 {
 	size_t i = 0;
-	for (sixteen v; i + sizeof v <= len; i += sizeof v) {
-		uint64_t other[2];
+	sixteen v;
+	for (; i + sizeof v <= len; i += sizeof v) {
 		memcpy(&v, p + i, sizeof v);
-		sixteen is = (sixteen)((v - 0x20 >= 0x60) | (v == '"') | (v == '\\'));
-		memcpy(other, &is, sizeof is);
-		if (other[0] | other[1])
+		if (!is_plain(v))
 			break;
+	}
+	if (i < len && len - i < sizeof v) {
+		v = (sixteen){ 0 } + ' ';
+		memcpy(&v, p + i, len - i);
+		if (is_plain(v))
+			return len;
 	}
 	while (i < len && p[i] >= 0x20 && p[i] < 0x80 && p[i] != '"' && p[i] != '\\')
 		i++;
