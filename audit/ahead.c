@@ -200,15 +200,15 @@ static int take(struct audit_log *log, struct frame **f, const struct merkle *m,
 	return 0;
 }
 
-/* Where it was removed or replaced under us, what it held goes into the database, and there is a
- * new one: a frame in it would not be found after a crash. */
+/* Where it was removed, replaced or cut off under us, what it held goes into the database, and a
+ * new one is made: a frame in it would not be found after a crash. */
 static int have_journal(struct audit_log *log, struct err *e)
 {
 	struct journal *j = &log->journal;
 
 	if (j->fd >= 0 && !audit_journal_in_place(j)) {
 		TRY(audit_behind_drain(log, e));
-		audit_journal_close(j);
+		TRY(audit_journal_leave(j, e));
 	}
 	return audit_journal_make(j, e);
 }

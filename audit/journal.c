@@ -349,11 +349,27 @@ int audit_journal_make(struct journal *j, struct err *e)
 	return rc;
 }
 
+static bool leads_to_ours(const struct journal *j, struct stat *st)
+{
+	return lstat(j->path, st) == 0 && st->st_dev == j->device && st->st_ino == j->inode;
+}
+
+/* One that was cut off takes what is written to it, and is refused after a crash. */
 bool audit_journal_in_place(const struct journal *j)
 {
 	struct stat st;
 
-	return lstat(j->path, &st) == 0 && st.st_dev == j->device && st.st_ino == j->inode;
+	return leads_to_ours(j, &st) && (uint64_t)st.st_size >= j->room;
+}
+
+int audit_journal_leave(struct journal *j, struct err *e)
+{
+	struct stat st;
+
+	if (leads_to_ours(j, &st))
+		return audit_journal_remove(j, e);
+	audit_journal_close(j);
+	return 0;
 }
 
 /* A frame does not go round the end, and never up to the oldest: equal places say that there is no
@@ -498,7 +514,8 @@ static int take_frame(struct frame *f, const struct buf *file, uint64_t at, size
 	return 1;
 }
 
-/* The valid frame whose `before` is size, or is beyond it: 1; 0: there is none. */
+/* The valid frame whose `before` is size, or is beyond it: 1; 0: there is none. The macs of all
+ * headers are right (check_file): to compute them for each frame anew took seconds. */
 static int find_frame(const struct buf *file, const uint8_t key[32], uint64_t size, bool beyond,
 		      struct frame **out, struct err *e)
 {
@@ -506,7 +523,7 @@ static int find_frame(const struct buf *file, const uint8_t key[32], uint64_t si
 	for (uint64_t at = 0; at + HEADER <= file->len; at += BLOCK) {
 		struct frame said;
 		size_t len;
-		if (read_header((const uint8_t *)file->bytes + at, key, &said, &len) !=
+		if (read_header((const uint8_t *)file->bytes + at, NULL, &said, &len) !=
 			    HEADER_OURS ||
 		    (beyond ? said.before <= size : said.before != size))
 			continue;

@@ -88,9 +88,11 @@ int audit_journal_open(struct journal *j, const char *home, const struct signing
 void audit_journal_close(struct journal *j);
 /* Make the file, if there is none, as long as a journal begins. */
 int audit_journal_make(struct journal *j, struct err *e) MUST_USE;
-/* Whether its path still leads to the file that was made: else what is written there would not be
- * found after a crash. */
+/* Whether its path still leads to the file that was made, as long as that was: else what is written
+ * there would not be found after a crash. */
 bool audit_journal_in_place(const struct journal *j);
+/* Give up one that is not in place: the database has all of it. Another's file stays. */
+int audit_journal_leave(struct journal *j, struct err *e) MUST_USE;
 /* Find a place for a frame of that length: false: there is none as long as the frame that lies at
  * `oldest` is needed; UINT64_MAX: none is. */
 bool audit_journal_place(struct journal *j, size_t len, uint64_t oldest, uint64_t *offset);

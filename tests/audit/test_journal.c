@@ -512,6 +512,27 @@ Test(audit_journal, journal_that_was_removed_under_the_writer_is_made_again)
 	place_expect_clean(&at);
 }
 
+/* What is written behind its end would be refused after a crash. */
+Test(audit_journal, journal_that_was_cut_off_under_the_writer_is_made_again)
+{
+	char path[128];
+	struct stat st;
+
+	journal_path(path);
+	place_open(&at);
+	place_start(&at);
+	uint64_t index[2] = { place_decision(&at, NULL, "before") };
+	for (off_t left = 0; left <= 4096; left += 4096) {
+		cr_assert_eq(truncate(path, left), 0);
+		index[1] = place_decision(&at, NULL, "after");
+		cr_assert_eq(stat(path, &st), 0);
+		cr_expect_geq(st.st_size, JOURNAL_FIRST_BYTES);
+		check_entries(at.log_open, "cut off", index, 2);
+	}
+	place_stop(&at);
+	place_expect_clean(&at);
+}
+
 Test(audit_journal, database_that_another_keeps_is_not_waited_for_for_ever)
 {
 	struct store *other;
