@@ -1,6 +1,8 @@
 /* Storage: connections, transactions, versions of tables. The engine's part is base/store_NAME.c.
  *
- * The writer's connection is opened with the store and used by one thread at a time, in turn.
+ * The writer's connection is opened with the store and used by one thread at a time, in the order
+ * in which they asked: beside a database that another program holds, one that tries again and
+ * again would else keep all others out for as long as it tries.
  * Readers' connections are made when all others are in use, and kept for the next reader. */
 #include "base/store_backend.h"
 
@@ -29,8 +31,12 @@ struct store_tx {
 struct store {
 	const struct store_backend *backend;
 	char *url;
-	pthread_mutex_t turn; /* held by the writer's thread */
-	struct store_tx writer;
+	pthread_mutex_t turn; /* of these: */
+	pthread_cond_t turned;
+	uint64_t asked, given; /* numbers of turns; `given` is the one whose turn it is */
+	bool taken;
+	pthread_t taker;
+	struct store_tx writer; /* its thread's */
 	atomic_bool poisoned;
 	atomic_uint_fast64_t work;
 
@@ -64,20 +70,39 @@ static int find_backend(const char *url, const struct store_backend **out, struc
 	return err_set(e, ERR_INPUT, "storage \"%.200s\": expected an absolute path", url);
 }
 
-/* A thread that begins a second write, or ends that of another, breaks a rule of the interface: it
- * aborts, and does not wait for ever. */
-static void turn_init(pthread_mutex_t *turn)
+static void turn_init(struct store *s)
 {
-	pthread_mutexattr_t attr;
-
-	pthread_mutexattr_init(&attr);
-	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ERRORCHECK);
-	pthread_mutex_init(turn, &attr);
-	pthread_mutexattr_destroy(&attr);
+	pthread_mutex_init(&s->turn, NULL);
+	pthread_cond_init(&s->turned, NULL);
 }
 
-static void turn_take(struct store *s) { check(pthread_mutex_lock(&s->turn) == 0); }
-static void turn_give(struct store *s) { check(pthread_mutex_unlock(&s->turn) == 0); }
+static bool turn_is_ours(const struct store *s)
+{
+	return s->taken && pthread_equal(s->taker, pthread_self());
+}
+
+/* A thread that begins a second write, or ends that of another, breaks a rule of the interface: it
+ * aborts, and does not wait for ever. */
+static void turn_take(struct store *s)
+{
+	pthread_mutex_lock(&s->turn);
+	check(!turn_is_ours(s));
+	for (uint64_t mine = s->asked++; mine != s->given;)
+		pthread_cond_wait(&s->turned, &s->turn);
+	s->taken = true;
+	s->taker = pthread_self();
+	pthread_mutex_unlock(&s->turn);
+}
+
+static void turn_give(struct store *s)
+{
+	pthread_mutex_lock(&s->turn);
+	check(turn_is_ours(s));
+	s->taken = false;
+	s->given++;
+	pthread_cond_broadcast(&s->turned);
+	pthread_mutex_unlock(&s->turn);
+}
 
 int store_open(struct store **out, const char *url, struct err *e)
 {
@@ -88,7 +113,7 @@ int store_open(struct store **out, const char *url, struct err *e)
 	struct store *s = calloc(1, sizeof *s);
 	if (!s)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	turn_init(&s->turn);
+	turn_init(s);
 	pthread_mutex_init(&s->lock, NULL);
 	s->backend = backend;
 	s->wait_ms = STORE_WAIT_MS;
@@ -100,7 +125,6 @@ int store_open(struct store **out, const char *url, struct err *e)
 		store_close(s);
 		return rc;
 	}
-	backend->wait_ms(s->writer.conn, STORE_WAIT_MS);
 	*out = s;
 	return 0;
 }
@@ -130,6 +154,7 @@ void store_close(struct store *s)
 	if (s->writer.conn)
 		s->backend->close(s->writer.conn);
 	pthread_mutex_destroy(&s->lock);
+	pthread_cond_destroy(&s->turned);
 	pthread_mutex_destroy(&s->turn);
 	free(s->url);
 	free(s);
@@ -171,9 +196,6 @@ int store_reopen(struct store *s, struct err *e)
 
 void store_wait_ms(struct store *s, unsigned ms)
 {
-	turn_take(s);
-	s->backend->wait_ms(s->writer.conn, ms);
-	turn_give(s);
 	pthread_mutex_lock(&s->lock);
 	s->wait_ms = ms;
 	pthread_mutex_unlock(&s->lock);
@@ -245,13 +267,23 @@ int store_read(struct store *s, struct store_tx **out, struct err *e)
 	return rc;
 }
 
+static unsigned ask_wait_ms(struct store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	unsigned ms = s->wait_ms;
+	pthread_mutex_unlock(&s->lock);
+	return ms;
+}
+
 int store_write(struct store *s, struct store_tx **out, struct err *e)
 {
 	*out = NULL;
 	turn_take(s);
 	int rc = refuse_poisoned(s, e);
-	if (rc == 0)
+	if (rc == 0) {
+		s->backend->wait_ms(s->writer.conn, ask_wait_ms(s));
 		rc = settle(s, s->writer.conn, s->backend->begin(s->writer.conn, true, e));
+	}
 	if (rc < 0)
 		turn_give(s);
 	else
@@ -426,15 +458,13 @@ int store_run(struct store_stmt *st, struct err *e)
 int64_t store_changes(struct store_tx *tx) { return tx->conn->backend->changes(tx->conn); }
 
 /* One attempt, in which writers wait. */
-static int scrub_once(struct store *s, bool rewrite, unsigned try_ms, unsigned wait_ms,
-		      struct err *e)
+static int scrub_once(struct store *s, bool rewrite, unsigned try_ms, struct err *e)
 {
 	turn_take(s);
 	int rc = refuse_poisoned(s, e);
 	if (rc == 0) {
 		s->backend->wait_ms(s->writer.conn, try_ms);
 		rc = settle(s, s->writer.conn, s->backend->scrub(s->writer.conn, rewrite, e));
-		s->backend->wait_ms(s->writer.conn, wait_ms);
 	}
 	turn_give(s);
 	return rc;
@@ -445,13 +475,12 @@ static int scrub_once(struct store *s, bool rewrite, unsigned try_ms, unsigned w
 
 int store_scrub(struct store *s, bool rewrite, struct err *e)
 {
-	pthread_mutex_lock(&s->lock);
-	unsigned wait_ms = s->wait_ms;
-	pthread_mutex_unlock(&s->lock);
+	const unsigned wait_ms = ask_wait_ms(s);
+
 	for (unsigned waited = 0;; waited += SCRUB_TURN_MS) {
 		unsigned left = wait_ms - waited;
 		unsigned try_ms = left < SCRUB_TRY_MS ? left : SCRUB_TRY_MS;
-		int rc = scrub_once(s, rewrite, try_ms, wait_ms, e);
+		int rc = scrub_once(s, rewrite, try_ms, e);
 		if (rc != ERR_UNAVAILABLE || left <= SCRUB_TURN_MS)
 			return rc;
 		nanosleep(&(struct timespec){ .tv_nsec = (SCRUB_TURN_MS - SCRUB_TRY_MS) * 1000000L }, NULL);

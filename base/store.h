@@ -31,7 +31,8 @@ int store_open(struct store **out, const char *url, struct err *e) MUST_USE;
 /* No transaction is open. */
 void store_close(struct store *s);
 #define STORE_WAIT_MS 5000
-/* How long a transaction or a scrub waits for others; STORE_WAIT_MS at first. */
+/* How long each transaction or scrub that begins from now on waits for other programs;
+ * STORE_WAIT_MS at first. */
 void store_wait_ms(struct store *s, unsigned ms);
 
 /* ---- transactions ---- */

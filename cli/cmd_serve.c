@@ -194,6 +194,7 @@ static int serve(struct cli *c, struct flow *f, struct serve_host *h)
 	TRY(cli_number(c, "person-requests-per-minute", &o.person_requests_per_minute));
 	TRY(flow_access_open(f, &o, &access, &c->err));
 	int rc = serve_with(c, f, h, access);
+	flow_hurry(f); /* a service manager kills what does not end */
 	access_close(access);
 	return rc;
 }

@@ -109,6 +109,8 @@ const struct env *flow_env(const struct flow *f);
 struct audit_log *flow_log(const struct flow *f);
 const char *flow_home(const struct flow *f); /* the state folder */
 bool flow_quiet(const struct flow *f);
+/* The process ends: what another program holds is waited for a moment, no longer each time. */
+void flow_hurry(struct flow *f);
 bool flow_read_only(const struct flow *f);
 /* Let other commands write through this process. ERR_IO: no sockets on this file system. */
 int flow_door_open(struct flow *f, struct err *e) MUST_USE;

@@ -18,6 +18,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define FLOW_HURRY_MS 1000
+
 const struct env *flow_env(const struct flow *f) { return f->env; }
 struct audit_log *flow_log(const struct flow *f) { return f->log; }
 const char *flow_home(const struct flow *f) { return f->home; }
@@ -390,6 +392,14 @@ static void append_stop(struct flow *f)
 	struct err ignored;
 	if (audit_log_stop(f->log, &receipt, &ignored) < 0)
 		f->started = false; /* the next opening finds the gap and says so */
+}
+
+/* What cannot be written then is in the journal, or found missing by the next opening. */
+void flow_hurry(struct flow *f)
+{
+	store_wait_ms(f->store, FLOW_HURRY_MS);
+	if (f->keys)
+		store_wait_ms(f->keys, FLOW_HURRY_MS);
 }
 
 void flow_close(struct flow *f)

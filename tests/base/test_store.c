@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -522,6 +523,45 @@ Test(base_store, writers_of_one_store_take_turns)
 		pthread_join(thread[i], NULL);
 	cr_expect_eq(ask(s, "SELECT a FROM t"), 200);
 	store_close(s);
+}
+
+/* Tries again and again, as long as another program holds the database. */
+static void *try_for_ever(void *arg)
+{
+	struct err ours = { 0 };
+	struct store_tx *tx;
+
+	while (!atomic_load(&written)) {
+		cr_expect_eq(store_write(arg, &tx, &ours), ERR_UNAVAILABLE);
+		atomic_fetch_add(&reading, 1);
+	}
+	return NULL;
+}
+
+Test(base_store, who_tries_again_and_again_keeps_no_other_writer_out)
+{
+	struct store *s = open_here(), *another = open_here();
+	struct store_tx *tx, *held;
+	pthread_t thread;
+
+	must(store_write(another, &held, &e));
+	store_wait_ms(s, 20);
+	atomic_store(&written, false);
+	atomic_store(&reading, 0);
+	cr_assert_eq(pthread_create(&thread, NULL, try_for_ever, s), 0);
+	while (atomic_load(&reading) == 0)
+		sched_yield();
+	for (int i = 0; i < 10; i++) {
+		int before = atomic_load(&reading);
+		cr_expect_eq(store_write(s, &tx, &e), ERR_UNAVAILABLE);
+		cr_expect_leq(atomic_load(&reading) - before, 2);
+	}
+	store_wait_ms(s, 0); /* at once, not after who waits now */
+	atomic_store(&written, true);
+	pthread_join(thread, NULL);
+	store_end(held);
+	store_close(s);
+	store_close(another);
 }
 
 /* ---- failures ---- */
