@@ -1,6 +1,7 @@
 /* What the GPU does not compute in this version is refused by name, and so is a library that lacks
  * an operation which the model needs. */
 #include "engine/cuda.h"
+#include "kernels/attend_room.h"
 
 #include <stdio.h>
 
@@ -86,6 +87,41 @@ static int operations_check(const struct cuda *m, struct err *e)
 	return 0;
 }
 
+static bool attention_fits(const struct cuda *m, const struct attend_args *a)
+{
+	return device_attend_room(a) <= device_info(m->device)->shared_bytes;
+}
+
+/* What a block of attention keeps in shared memory, of which devices have 99 to 227 KiB. */
+static int attention_check(const struct cuda *m, struct err *e)
+{
+	for (uint32_t i = 0; i < m->config.layers; i++) {
+		struct attend_args a = cuda_attend_shape(m, i, 1);
+		uint32_t wide = a.wide > a.value ? a.wide : a.value, room = device_attend_room(&a);
+		char less[60] = "";
+		if (wide > DEVICE_ATTEND_WIDTH || a.tail > DEVICE_ATTEND_WIDTH)
+			return err_set(e, ERR_UNSUPPORTED,
+				       "not available in this version: heads of more than %d "
+				       "numbers on the GPU (%.32s)",
+				       DEVICE_ATTEND_WIDTH, m->config.model_type);
+		if (attention_fits(m, &a))
+			continue;
+		a.cache = KERNEL_CACHE_BF16;
+		if (m->kind == KERNEL_CACHE_F32 && attention_fits(m, &a))
+			snprintf(less, sizeof less, "; --cache bf16 needs %u",
+				 device_attend_room(&a));
+		return err_set(e, ERR_UNSUPPORTED,
+			       "not available in this version: attention to %s of %u numbers in %s "
+			       "on the GPU %.100s (%.32s): it needs %u bytes of shared memory, a "
+			       "block has %llu%s",
+			       a.latent ? "latents" : "keys", a.wide + a.tail,
+			       m->kind == KERNEL_CACHE_F32 ? "f32" : "bf16", m->name,
+			       m->config.model_type, room,
+			       (unsigned long long)device_info(m->device)->shared_bytes, less);
+	}
+	return 0;
+}
+
 int cuda_check(const struct cuda *m, struct err *e)
 {
 	const char *why = model_lacks(m);
@@ -93,5 +129,6 @@ int cuda_check(const struct cuda *m, struct err *e)
 		return err_set(e, ERR_UNSUPPORTED,
 			       "not available in this version: %s on the GPU (%.32s)", why,
 			       m->config.model_type);
+	TRY(attention_check(m, e));
 	return operations_check(m, e);
 }

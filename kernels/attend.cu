@@ -574,7 +574,7 @@ static __device__ __forceinline__ void pick_columns(const struct attend_args &a,
 						    unsigned char *shared)
 {
 	constexpr bool step = IN_STEP && TILE == LATENT_TILE;
-	constexpr bool narrow = (MT <= 2 && PLANES == 1) || step;
+	constexpr bool narrow = (MT <= 2 || TILE == LATENT_TILE) && PLANES == 1;
 	const struct item &it = ((const struct head *)shared)->item;
 	uint32_t columns = it.tile.rows * it.heads;
 	if (step || (narrow && columns <= QUERIES))
@@ -624,6 +624,8 @@ static bool attend_in_step(const struct attend_args &a)
 	return (a.latent || a.value <= 128) && a.cache == KERNEL_CACHE_BF16;
 }
 
+static size_t attend_shared(const struct attend_args &a) { return attend_parts::plan_of(a).bytes; }
+
 /* A kernel has one of the two. */
 template <bool latent>
 static __device__ __forceinline__ void attend_step(const struct attend_args &a,
@@ -636,8 +638,6 @@ static __device__ __forceinline__ void attend_step(const struct attend_args &a,
 }
 #endif
 
-static size_t attend_shared(const struct attend_args &a) { return attend_parts::plan_of(a).bytes; }
-
 static bool attend_valid(const struct attend_args &a)
 {
 	bool heads = a.heads > 0 && a.kv_heads > 0 && a.heads % a.kv_heads == 0;
@@ -648,7 +648,7 @@ static bool attend_valid(const struct attend_args &a)
 	return heads && widths && parts && cache && a.at % 16 == 0 && a.rows_most > 0 &&
 	       a.splits_most > 0 && (a.terms == 1 || a.terms == 2) && a.kv_heads <= 1024 &&
 	       a.form.queries % 8 == 0 && a.form.stages != 1 && a.form.stages <= 4 &&
-	       attend_shared(a) <= DEVICE_SHARED_MOST;
+	       device_attend_room(&a) <= DEVICE_SHARED_MOST;
 }
 
 #ifndef DEVICE_STEP
@@ -681,6 +681,8 @@ extern "C" int attend_cuda(void *stream, const struct attend_args *a)
 	if (with.form.room == 0 || with.form.room > device_shared_most)
 		with.form.room = device_shared_most;
 	const struct attend_parts::plan p = attend_parts::plan_of(with);
+	if (p.bytes > device_shared_most)
+		return cudaErrorNotSupported;
 	/* As many as run at once: items are dealt out, and a block that waits for room in shared
 	 * memory to find none left would only delay. */
 	size_t items = (size_t)a->rows_most * a->heads * a->splits_most;

@@ -11,6 +11,7 @@
 #ifndef KERNELS_ATTEND_ITEMS_H
 #define KERNELS_ATTEND_ITEMS_H
 
+#include "kernels/attend_room.h"
 #include "kernels/device_kernel.h"
 
 namespace attend_parts
@@ -61,8 +62,8 @@ static __host__ __device__ __forceinline__ uint32_t divided(uint32_t n, uint32_t
 }
 
 /* Columns: 8, 16 or 32. More share what is read of the cache, and take more registers; what is
- * rarer is built for 16 alone, and so is a whole step's kernel, which decodes; of latent attention,
- * whose sums are many, it has room for 8. */
+ * rarer is built for 16 at most, and so is a whole step's kernel, which decodes; of latent
+ * attention, whose sums are many, it has room for 8. */
 static __host__ __device__ __forceinline__ uint32_t columns_most(const struct attend_args &a)
 {
 	if (IN_STEP && a.latent)
@@ -95,18 +96,19 @@ static __host__ __device__ __forceinline__ void plan_stages(const struct attend_
 	p->bytes = p->stage_at + p->stages * p->stage_bytes;
 }
 
-static __host__ __device__ __forceinline__ struct plan plan_of(const struct attend_args &a)
+/* Of at most so many columns an item. */
+static __host__ __device__ __forceinline__ struct plan plan_with(const struct attend_args &a,
+								 uint32_t most)
 {
 	struct plan p;
-	uint32_t most = columns_most(a), tile = a.latent ? (uint32_t)LATENT_TILE : KERNEL_SPLIT,
+	uint32_t tile = a.latent ? (uint32_t)LATENT_TILE : KERNEL_SPLIT,
 		 planes = a.cache == KERNEL_CACHE_F32 ? 2 : 1;
 	p.share = a.heads / a.kv_heads;
 	p.groups = divided(p.share, most);
 	p.group = divided(p.share, p.groups);
 	p.rows = p.groups > 1 ? 1 : least(most / p.share, a.rows_most);
 	/* at least what the kernel computes, however few queries a form asks for */
-	bool pairs = !(IN_STEP && a.latent) && (a.latent || a.value > 256 || planes == 2);
-	p.columns = pairs ? 2 * QUERIES : QUERIES;
+	p.columns = device_attend_columns(&a);
 	while (p.columns < p.rows * p.group)
 		p.columns *= 2;
 	p.cut_rows = device_attend_cut_rows(&a);
@@ -120,6 +122,18 @@ static __host__ __device__ __forceinline__ struct plan plan_of(const struct atte
 	p.score_at = p.query_at + 2 * p.columns * p.query_bytes;
 	p.stage_at = (p.score_at + p.columns * p.score_bytes + 127) / 128 * 128;
 	plan_stages(a, planes, &p);
+	return p;
+}
+
+/* Fewer columns where more would leave no room for a stage: on 8.0 and 12.0. */
+static __host__ __device__ __forceinline__ struct plan plan_of(const struct attend_args &a)
+{
+	uint32_t most = columns_most(a), room = a.form.room > 0 ? a.form.room : DEVICE_SHARED_MOST;
+	struct plan p = plan_with(a, most);
+	while (!IN_STEP && p.bytes > room && most > QUERIES) {
+		most /= 2;
+		p = plan_with(a, most);
+	}
 	return p;
 }
 

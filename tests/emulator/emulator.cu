@@ -9,7 +9,6 @@
 #include <set>
 
 #define SM_THREADS 2048
-#define SM_SHARED (228u << 10)
 #define SM_BLOCKS 32
 #define BLOCK_RESERVED 1024 /* shared memory that the system takes of each block */
 
@@ -17,7 +16,7 @@ namespace
 {
 
 struct settings {
-	int devices, major, multiprocessors, driver;
+	int devices, capability, multiprocessors, driver;
 	uint64_t memory, lose_after;
 	unsigned shared; /* bytes of a block */
 	bool races;
@@ -40,14 +39,20 @@ uint64_t number_of(const char *name, uint64_t otherwise)
 	return text == nullptr || *text == '\0' ? otherwise : strtoull(text, nullptr, 10);
 }
 
+/* Of a block, by the tables of the programming guide. */
+unsigned shared_of(int capability)
+{
+	return capability == 80 ? 163u << 10 : capability >= 120 ? 99u << 10 : EMULATOR_SHARED_MOST;
+}
+
 void settings_read()
 {
 	set.devices = getenv("EMULATOR_NO_DEVICE") ? 0 : (int)number_of("EMULATOR_DEVICES", 1);
-	set.major = getenv("EMULATOR_OLD_DEVICE") ? 7 : 9;
+	set.capability = (int)number_of("EMULATOR_CAPABILITY", 90);
 	set.multiprocessors = (int)number_of("EMULATOR_SMS", 2);
 	set.driver = (int)number_of("EMULATOR_DRIVER", 13000);
 	set.memory = number_of("EMULATOR_MEMORY", (uint64_t)1 << 30);
-	set.shared = (unsigned)number_of("EMULATOR_SHARED", EMULATOR_SHARED_MOST);
+	set.shared = (unsigned)number_of("EMULATOR_SHARED", shared_of(set.capability));
 	set.lose_after = number_of("EMULATOR_LOSE_AFTER", UINT64_MAX);
 	set.races = number_of("EMULATOR_RACES", 0) != 0;
 	settings_known = true;
@@ -264,7 +269,7 @@ cudaError_t emulator_attribute(const void *kernel, cudaFuncAttribute attribute, 
 cudaError_t emulator_occupancy(int *blocks, int threads, size_t dynamic_bytes)
 {
 	int by_threads = SM_THREADS / (threads > 0 ? (threads + 31) / 32 * 32 : SM_THREADS);
-	int by_shared = (int)(SM_SHARED / (dynamic_bytes + BLOCK_RESERVED));
+	int by_shared = (int)((set.shared + BLOCK_RESERVED) / (dynamic_bytes + BLOCK_RESERVED));
 	*blocks = by_threads < by_shared ? by_threads : by_shared;
 	*blocks = *blocks < SM_BLOCKS ? *blocks : SM_BLOCKS;
 	return cudaSuccess;
@@ -361,12 +366,13 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *out, int device)
 	ENTER();
 	*out = cudaDeviceProp{};
 	strcpy(out->name, "host emulator");
-	out->major = set.major;
+	out->major = set.capability / 10;
+	out->minor = set.capability % 10;
 	out->multiProcessorCount = set.multiprocessors;
 	out->maxThreadsPerMultiProcessor = SM_THREADS;
 	out->totalGlobalMem = set.memory;
 	out->sharedMemPerBlockOptin = set.shared;
-	out->sharedMemPerMultiprocessor = SM_SHARED;
+	out->sharedMemPerMultiprocessor = set.shared + BLOCK_RESERVED;
 	out->l2CacheSize = 1 << 20;
 	out->memoryBusWidth = 6144;
 	return known_device(device);

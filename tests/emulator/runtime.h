@@ -4,10 +4,10 @@
  *
  * From the environment, read at the first call and at each cudaGetDeviceCount:
  *   EMULATOR_NO_DEVICE=1, EMULATOR_DEVICES=N   how many there are (1)
- *   EMULATOR_OLD_DEVICE=1                      compute capability 8.0 instead of 9.0
+ *   EMULATOR_CAPABILITY=N                      compute capability, 120 for 12.0 (90)
  *   EMULATOR_SMS=N                             multiprocessors (2)
  *   EMULATOR_MEMORY=BYTES                      of each device (1 GiB)
- *   EMULATOR_SHARED=BYTES                      of shared memory that a block may have (227 KiB)
+ *   EMULATOR_SHARED=BYTES                      of shared memory that a block may have (as the capability)
  *   EMULATOR_DRIVER=VERSION                    the driver's (13000); older than the runtime: no device
  *   EMULATOR_LOSE_AFTER=N                      after N launches the device is lost: every call fails
  *   EMULATOR_RACES=1                           run each launch in opposite orders, and compare */

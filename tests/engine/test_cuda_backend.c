@@ -390,6 +390,71 @@ Test(engine_cuda, too_little_memory_is_told_with_what_would_fit)
 	engine_close(m);
 }
 
+/* ---- devices of other compute capabilities ---- */
+
+/* No kernel of whole steps, no products of warpgroups, less shared memory: the same bits. */
+Test(engine_cuda, devices_of_other_capabilities_give_the_same_bits, .timeout = 120)
+{
+	static const char *const capability[] = { "90", "80", "100", "120" };
+	uint64_t want = 0;
+	use_library(EMULATED);
+	for (size_t i = 0; i < sizeof capability / sizeof capability[0]; i++) {
+		char set[20];
+		setenv("EMULATOR_CAPABILITY", capability[i], 1);
+		struct engine *m = open_on_gpu(CASES "deepseek_v2_lite_bf16", (struct engine_options){ 0 });
+		struct engine_request q = request_of(3, 2);
+		for (int k = 0; k < 3; k++)
+			long_prompt[k] %= engine_info(m)->vocab;
+		struct engine_session *s = must_open(m, &q);
+		struct err e = { 0 };
+		while (next_of(s, &e) == ENGINE_GOING)
+			continue;
+		size_t count;
+		const uint32_t *ids = engine_session_ids(s, &count);
+		uint64_t got = hash_of(ids, count * sizeof *ids) ^ hash_of_last(m, s);
+		want = i == 0 ? got : want;
+		cr_expect_eq(count, 2);
+		cr_expect_eq(got, want, "compute capability %s", capability[i]);
+		snprintf(set, sizeof set, "cuda-sm%s", capability[i]);
+		cr_expect_str_eq(engine_info(m)->kernel_set, set);
+		engine_session_close(s);
+		engine_close(m);
+	}
+}
+
+/* Before a weight is read, with the cache that would fit. */
+Test(engine_cuda, attention_that_a_block_has_no_room_for_is_refused_by_name)
+{
+	struct engine_options o = { .quiet = true, .threads = 1, .device = ENGINE_CUDA };
+	struct engine *m;
+	struct err e = { 0 };
+	unsigned need = 0, less = 0;
+	char room[20];
+	use_library(EMULATED);
+	setenv("EMULATOR_SHARED", "9000", 1);
+	cr_assert_eq(open_of(CASES "deepseek_v2_lite", &o, &m, &e), ERR_UNSUPPORTED);
+	const char *what = strstr(e.text, "not available");
+	cr_assert_eq(sscanf(what != NULL ? what : "",
+			    "not available in this version: attention to latents of %*u numbers in f32 on the GPU "
+			    "host emulator (deepseek_v2): it needs %u bytes of shared memory, a block has 9000",
+			    &need),
+		     1, "%s", e.text);
+	snprintf(room, sizeof room, "%u", need - 1);
+	setenv("EMULATOR_SHARED", room, 1);
+	cr_assert_eq(open_of(CASES "deepseek_v2_lite", &o, &m, &e), ERR_UNSUPPORTED);
+	cr_assert_not_null(strstr(e.text, "; --cache bf16 needs "), "%s", e.text);
+	less = (unsigned)atoi(strstr(e.text, "bf16 needs ") + 11);
+	cr_expect(less > 9000 && less < need, "%s", e.text);
+	o.cache = ENGINE_CACHE_BF16;
+	snprintf(room, sizeof room, "%u", less - 1);
+	setenv("EMULATOR_SHARED", room, 1);
+	cr_assert_eq(open_of(CASES "deepseek_v2_lite", &o, &m, &e), ERR_UNSUPPORTED);
+	cr_expect_null(strstr(e.text, "--cache"), "%s", e.text);
+	setenv("EMULATOR_SHARED", "3000", 1);
+	cr_assert_eq(open_of(CASES "llama", &o, &m, &e), ERR_UNSUPPORTED);
+	cr_expect_not_null(strstr(e.text, "attention to keys of "), "%s", e.text);
+}
+
 /* ---- a device that is lost ---- */
 
 /* The answer under way ends with an error, and so does what comes later: nothing computes any more. */

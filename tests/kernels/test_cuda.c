@@ -259,7 +259,7 @@ Test(cuda, a_library_or_a_device_that_is_not_there_is_named)
 	unsetenv("EMULATOR_NO_DEVICE");
 	cr_assert_eq(device_open_at(&d, emulated("libhallmark_cuda.so"), 3, &e), ERR_NOTFOUND);
 	cr_assert_not_null(strstr(e.text, "no device found: GPU 3: "), "%s", e.text);
-	setenv("EMULATOR_OLD_DEVICE", "1", 1);
+	setenv("EMULATOR_CAPABILITY", "70", 1);
 	cr_assert_eq(device_open(&d, emulated("libhallmark_cuda.so"), &e), ERR_UNSUPPORTED);
 	cr_assert_not_null(strstr(e.text,
 				  "not available in this version: host emulator (compute capability 7.0; "

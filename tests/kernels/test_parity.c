@@ -89,6 +89,25 @@ ParameterizedTest(const size_t *i, parity, blocks_and_the_kernel_of_a_step_chang
 	}
 }
 
+/* Wide keys leave little room in a block's shared memory; what has none is refused, and so is what another
+ * device has no instructions for. */
+static void on_capability(const char *capability)
+{
+	static const struct parity_function all[] = { { "attend", parity_attend },
+						      { "product_fast", parity_product_fast } };
+	setenv("EMULATOR_CAPABILITY", capability, 1);
+	for (size_t i = 0; i < 2; i++) {
+		struct parity p;
+		open_emulated(&p);
+		cr_assert_eq(parity_call(&p, &all[i]), 0, "%s on %s: %u of %u checks failed", all[i].name,
+			     capability, p.failures, p.checks);
+		close_emulated(&p);
+	}
+}
+
+Test(parity, attention_fits_compute_capability_8_0_or_is_refused, .timeout = 300) { on_capability("80"); }
+Test(parity, attention_fits_compute_capability_12_0_or_is_refused, .timeout = 300) { on_capability("120"); }
+
 Test(parity, every_operation_has_a_function)
 {
 #define NAME(name) #name,

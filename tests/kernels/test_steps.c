@@ -252,6 +252,16 @@ Test(steps, every_way_and_any_number_of_multiprocessors_give_the_same_bits, .tim
 	compare_ways("3");
 }
 
+/* Some have no part of a product, and nothing of it to fetch ahead. */
+Test(steps, more_multiprocessors_than_parts_of_a_product_give_the_same_bits)
+{
+	static struct answer expected, got;
+	chain_by_hand(&expected);
+	cr_assert_eq(chain_run(DEVICE_STEPS_KERNEL, "16", &got), 1);
+	for (int i = X; i < PARTS; i++)
+		cr_assert_eq(i == JOB ? 0 : memcmp(got.bytes[i], expected.bytes[i], sizes[i]), 0, "part %d", i);
+}
+
 Test(steps, no_way_depends_on_the_order_of_warps_or_blocks, .timeout = 120)
 {
 	setenv("EMULATOR_RACES", "1", 1);
@@ -276,6 +286,24 @@ Test(steps, a_kernel_without_room_for_an_operation_is_refused)
 	c.route.rows_most = 33; /* its kernel is for few rows */
 	cr_assert_eq(device_steps_open(c.stream, c.step, STEPS, DEVICE_STEPS_KERNEL, &l, &e), ERR_UNSUPPORTED);
 	chain_close(&c, &out);
+}
+
+/* It was fitted to one; other ways give the same bits there. */
+Test(steps, a_kernel_is_refused_on_another_compute_capability)
+{
+	static struct answer expected, got;
+	struct chain c;
+	struct device_steps *l = NULL;
+	chain_by_hand(&expected);
+	setenv("EMULATOR_CAPABILITY", "120", 1);
+	chain_open(&c);
+	cr_assert_eq(device_info(c.device)->shared_bytes, 99 * 1024);
+	cr_assert_eq(device_steps_open(c.stream, c.step, STEPS, DEVICE_STEPS_KERNEL, &l, &e), ERR_UNSUPPORTED);
+	cr_assert_null(l);
+	chain_close(&c, &got);
+	cr_assert_eq(chain_run(DEVICE_STEPS_GRAPH, "2", &got), STEPS);
+	for (int i = X; i < PARTS; i++)
+		cr_assert_eq(i == JOB ? 0 : memcmp(got.bytes[i], expected.bytes[i], sizes[i]), 0, "part %d", i);
 }
 
 Test(steps, a_shape_against_the_rules_is_a_broken_invariant, .signal = SIGABRT)
