@@ -141,6 +141,10 @@ static void make_draw(struct parity *p, struct drawing *all, uint32_t row)
 				   .choice = parity_below(p, 3),
 				   .seed = (uint64_t)parity_below(p, UINT32_MAX) << 32 | parity_below(p, UINT32_MAX),
 				   .biases = biases };
+	if (row == 1) { /* a share of less than a unit, however many there are */
+		d->temperature = 1;
+		d->top_p = 1e-38f;
+	}
 	for (uint32_t i = 0; i < biases; i++)
 		bias[i] = (struct device_bias){ parity_below(p, n), parity_normal(p) * 4 };
 	for (uint32_t i = 0; d->repetition > 1 && i < n; i += 1 + parity_below(p, 40))

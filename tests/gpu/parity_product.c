@@ -454,6 +454,45 @@ static void lists(struct parity *p)
 	}
 }
 
+/* More jobs than a warp has lanes, in a form for many rows; all have the same matrix and rows. */
+static void many_jobs(struct parity *p, struct product_form form)
+{
+	enum { JOBS = 40, ROWS = 3, OUTPUTS = 20 };
+	struct side s = make_side(p, KERNEL_BF16, OUTPUTS, 48);
+	struct rows r = make_rows(p, ROWS, JOBS * ROWS, 48, OUTPUTS);
+	struct device_job job[JOBS];
+	size_t each = (size_t)ROWS * (OUTPUTS + 3);
+	for (uint32_t i = 0; i < JOBS; i++) {
+		job[i] = job_of(&s, &r);
+		job[i].out += i * each;
+	}
+	struct device_batch b = batch_of(ROWS);
+	run_jobs(p, &b, job, JOBS, (struct product_args){ .rows_most = ROWS, .terms = 2, .form = form });
+	parity_fetch(p, &r.out);
+	add_digest(&r.out);
+	compare(p, &s, &r, 0, ROWS, 2, "the first of many jobs");
+	for (uint32_t i = 1; i < JOBS; i++)
+		parity_equal(p, (float *)r.out.host + i * each, r.out.host, each * sizeof(float), "job %u", i);
+}
+
+/* Wanted rows in a form for many. */
+static void wanted_rows(struct parity *p, struct product_form form)
+{
+	uint32_t wanted[] = { 0, 2, 3, 11 };
+	struct side s = make_side(p, KERNEL_BF16, 100, 80);
+	struct rows r = make_rows(p, 12, 4, 80, 100);
+	struct device_job j = job_of(&s, &r);
+	struct parity_buffer want = parity_input(p, "want", wanted, sizeof wanted);
+	struct device_batch b = { .rows = 12, .wanted = 4, .want = want.at };
+	r.pick = wanted;
+	run_jobs(p, &b, &j, 1,
+		 (struct product_args){
+			 .rows = DEVICE_ROWS_WANTED, .rows_most = 12, .terms = 2, .form = form });
+	parity_fetch(p, &r.out);
+	add_digest(&r.out);
+	compare(p, &s, &r, 0, 4, 2, "wanted rows in a form for many");
+}
+
 void parity_product(struct parity *p)
 {
 	char line[80];
@@ -467,6 +506,8 @@ void parity_product(struct parity *p)
 	head(p, false, 0, 0);
 	head(p, true, 0.25f, 3);
 	head(p, false, 0, 1.5f);
+	many_jobs(p, (struct product_form){ .kind = PRODUCT_FORM_LARGE });
+	wanted_rows(p, (struct product_form){ .kind = PRODUCT_FORM_LARGE });
 	snprintf(line, sizeof line, "product: results %016llx", (unsigned long long)digest);
 	if (p->verbose && p->say)
 		p->say(p->with, line);

@@ -267,6 +267,30 @@ static void head(struct parity *p)
 	parity_expect(p, parity_error(out.host, want, (size_t)70 * outputs), 1e-4, "wanted rows, scaled, capped");
 }
 
+/* More jobs than a warp has lanes; all have the same matrix and rows. */
+static void many_jobs(struct parity *p)
+{
+	enum { JOBS = 40, ROWS = 3, OUTPUTS = 20 };
+	struct weights w = make_weights(p, KERNEL_BF16, OUTPUTS, 48);
+	struct rows r = make_rows(p, ROWS, 48);
+	size_t each = (size_t)ROWS * (OUTPUTS + 3);
+	struct parity_buffer out = parity_output(p, "out", JOBS * each * sizeof(float));
+	struct device_job job[JOBS];
+	for (uint32_t i = 0; i < JOBS; i++)
+		job[i] = (struct device_job){ .w = w.at,
+					      .bias = w.bias.at,
+					      .x = r.x.at,
+					      .x_stride = r.stride,
+					      .out = (float *)out.at + i * each,
+					      .out_stride = OUTPUTS + 3 };
+	run_jobs(p, (struct device_batch){ .rows = ROWS }, job, JOBS, 0,
+		 (struct product_args){ .rows_most = ROWS });
+	parity_fetch(p, &out);
+	compare(p, &w, &r, NULL, ROWS, &out, "the first of many jobs");
+	for (uint32_t i = 1; i < JOBS; i++)
+		parity_equal(p, (float *)out.host + i * each, out.host, each * sizeof(float), "job %u", i);
+}
+
 void parity_product_fast(struct parity *p)
 {
 	if (device_info(p->device)->capability != 90) {
@@ -289,4 +313,5 @@ void parity_product_fast(struct parity *p)
 		      parity_pick(p, act % 2 ? 30 : 80, 800));
 	layer(p, KERNEL_BF16, KERNEL_ACT_SILU, parity_pick(p, 150, 800));
 	head(p);
+	many_jobs(p);
 }
