@@ -149,12 +149,13 @@ static sixteen hex_digits(sixteen v) { return v + '0' + ((sixteen)(v > 9) & ('a'
 
 static void hex_of_sixteen(const unsigned char *p, char *out)
 {
-	static const sixteen first = { 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23 };
 	sixteen v;
 	memcpy(&v, p, sizeof v);
 	sixteen high = hex_digits(v >> 4), low = hex_digits(v & 15);
-	sixteen both[2] = { __builtin_shuffle(high, low, first),
-			    __builtin_shuffle(high, low, first + 8) };
+	sixteen both[2] = { __builtin_shufflevector(high, low, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5,
+						    21, 6, 22, 7, 23),
+			    __builtin_shufflevector(high, low, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28,
+						    13, 29, 14, 30, 15, 31) };
 	memcpy(out, both, sizeof both);
 }
 
