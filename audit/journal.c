@@ -501,7 +501,7 @@ static int take_frame(struct frame *f, const struct buf *file, uint64_t at, size
 {
 	uint8_t mac[JOURNAL_MAC];
 
-	if (len > file->len - at || len < HEADER + 6 + JOURNAL_MAC)
+	if (len > file->len - at || len < HEADER + 6 + JOURNAL_MAC || f->after <= f->before)
 		return 0;
 	const char *bytes = file->bytes + at;
 	frame_mac(bytes, len - JOURNAL_MAC, key, mac);
