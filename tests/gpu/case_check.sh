@@ -14,6 +14,9 @@ OUT=$out/kept HALLMARK_CUDA=$BUILD/emulator/libhallmark_cuda.so tests/gpu/run "$
 grep -q '^# host emulator' "$out/log"
 grep -q '^| moe_gate | [0-9]* | 0 |.* ok |$' "$out/log"
 [ "$(grep -c '^| moe_gate | .* tokens 1 |' "$out/log")" = 5 ] || { cat "$out/log"; exit 1; }
+for format in bf16 fp8 q8 q4 mxfp4; do
+	grep -q "^| product | 1 matrix, $format, rows 70, terms 1, fast |" "$out/log" || { cat "$out/log"; exit 1; }
+done
 grep -q '^gpu-check: .* nothing failed$' "$out/log"
 [ "$(grep -c '^| tests/vectors/oracles/qwen3_moe | .* | ok |$' "$out/log")" = 8 ] ||
 	{ cat "$out/log"; exit 1; }

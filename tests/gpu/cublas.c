@@ -37,12 +37,49 @@ static double now(void)
 }
 
 /* c = a^T b, the form of activations times weights by rows. */
-static int multiply(const struct cublas *l, void *handle, const struct device_buffer m[3])
+struct shape {
+	int outputs, rows, columns, type; /* type: of c */
+};
+
+static int multiply(const struct cublas *l, void *handle, const struct shape *s,
+		    const struct device_buffer m[3])
 {
 	const float one = 1, zero = 0;
-	return l->gemm(handle, CUBLAS_OP_T, CUBLAS_OP_N, SIDE, SIDE, SIDE, &one, m[0].at, CUDA_R_16BF, SIDE,
-		       m[1].at, CUDA_R_16BF, SIDE, &zero, m[2].at, CUDA_R_16BF, SIDE, CUBLAS_COMPUTE_32F,
-		       CUBLAS_GEMM_DEFAULT);
+	return l->gemm(handle, CUBLAS_OP_T, CUBLAS_OP_N, s->outputs, s->rows, s->columns, &one, m[0].at,
+		       CUDA_R_16BF, s->columns, m[1].at, CUDA_R_16BF, s->columns, &zero, m[2].at, s->type,
+		       s->outputs, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
+}
+
+/* Seconds of a product, and what failed. */
+static double seconds_of(const struct cublas *l, void *handle, const struct shape *s,
+			 const struct device_buffer m[3], int *error)
+{
+	for (int i = 0; i < 3 && *error == 0; i++)
+		*error = multiply(l, handle, s, m); /* chooses an algorithm, wakes clocks */
+	if (*error == 0)
+		*error = l->synchronize();
+	double began = now();
+	for (int i = 0; i < ROUNDS && *error == 0; i++)
+		*error = multiply(l, handle, s, m);
+	if (*error == 0)
+		*error = l->synchronize();
+	return (now() - began) / ROUNDS;
+}
+
+/* The products that times_product.c has of the fast regime, which writes f32. The memory of SIDE
+ * is enough for all of these. */
+static void beside_fast(struct times *t, const struct cublas *l, void *handle,
+			const struct device_buffer m[3], int *error)
+{
+	for (int i = 0; i < TIMES_ROWS && *error == 0; i++) {
+		const struct shape s = { TIMES_OUTPUTS, (int)times_rows[i], TIMES_COLUMNS, CUDA_R_32F };
+		char name[60];
+		double us = 1e6 * seconds_of(l, handle, &s, m, error);
+		snprintf(name, sizeof name, "1 matrix, bf16, rows %d", s.rows);
+		if (*error == 0)
+			times_line(t, "cublas", name, us,
+				   2.0 * s.columns * (s.outputs + s.rows) + 4.0 * s.outputs * s.rows);
+	}
 }
 
 /* Random numbers: products of zeros run faster. */
@@ -75,24 +112,18 @@ void times_cublas(struct times *t)
 		return;
 	}
 	for (int i = 0; i < 3; i++) {
-		times_must(device_alloc(t->device, (size_t)SIDE * SIDE * 2, &m[i], &e), &e);
+		times_must(device_alloc(t->device, (size_t)SIDE * SIDE * (i < 2 ? 2 : 4), &m[i], &e), &e);
 		fill(t, &m[i]);
 	}
+	const struct shape s = { SIDE, SIDE, SIDE, CUDA_R_16BF };
 	int error = l.create(&handle);
-	for (int i = 0; i < 3 && error == 0; i++)
-		error = multiply(&l, handle, m); /* chooses an algorithm, wakes clocks */
-	if (error == 0)
-		error = l.synchronize();
-	double began = now();
-	for (int i = 0; i < ROUNDS && error == 0; i++)
-		error = multiply(&l, handle, m);
-	if (error == 0)
-		error = l.synchronize();
-	double seconds = (now() - began) / ROUNDS;
-	if (error == 0)
+	double seconds = seconds_of(&l, handle, &s, m, &error);
+	if (error == 0) {
 		printf("{\"what\":\"cublas\",\"gflop_s\":%.0f,\"side\":%d}\n", 2e-9 * SIDE * SIDE * SIDE / seconds,
 		       SIDE);
-	else
+		beside_fast(t, &l, handle, m, &error);
+	}
+	if (error != 0)
 		printf("{\"what\":\"cublas\",\"ok\":false,\"error\":\"status %d\"}\n", error);
 	for (int i = 0; i < 3; i++)
 		device_free(&m[i]);

@@ -27,6 +27,11 @@ double times_us(struct times *t, void (*work)(struct times *t, void *with), void
 /* A line of the table: the form of the least of `cost` [device_forms(l.operation)], those of zero not among
  * them; the library's own choice where another is not better by a fiftieth. */
 void times_choose(struct times *t, struct device_choice_line l, const double *cost);
+/* One large matrix, whose products by cuBLAS and by the fast regime's own form stand side by side. */
+#define TIMES_OUTPUTS 16384
+#define TIMES_COLUMNS 4096
+extern const uint32_t times_rows[];
+#define TIMES_ROWS 4
 void times_line(const struct times *t, const char *kernel, const char *shape, double us, double bytes);
 
 #endif

@@ -16,14 +16,15 @@ static const struct shape {
 	uint32_t jobs, outputs, columns;
 	bool up;
 } experts = { "experts", DEVICE_EXPERTS, JOBS, 1408, 2048, true }, /* of DeepSeek-V2-Lite */
-	dense = { "matrix", DEVICE_DENSE, 1, 16384, 4096, false };
+	dense = { "matrix", DEVICE_DENSE, 1, TIMES_OUTPUTS, TIMES_COLUMNS, false };
 
+const uint32_t times_rows[TIMES_ROWS] = { 512, 1024, 2048, 4096 };
 static struct err why;
 
 static void must(int rc) { times_must(rc, &why); }
 
 struct experts {
-	struct device_buffer weights, scale, x, out, job, batch, range;
+	struct device_buffer weights, scale, x, out, job, batch, range, tiles;
 	struct product_args args;
 };
 
@@ -77,6 +78,8 @@ static void make(struct times *t, const struct shape *s, enum kernel_format f, u
 					      .act = KERNEL_ACT_SILU };
 		job[i].up.at = s->up ? (char *)x->weights.at + (2 * i + 1) * matrix : NULL;
 	}
+	x->tiles = filled(t, device_tiles_place(job, jobs, rows, rows, NULL), 0);
+	(void)device_tiles_place(job, jobs, rows, rows, x->tiles.at);
 	x->job = sent(t, job, sizeof job);
 	x->args = (struct product_args){ .batch = x->batch.at,
 					 .job = x->job.at,
@@ -89,7 +92,7 @@ static void make(struct times *t, const struct shape *s, enum kernel_format f, u
 static void drop(struct experts *x)
 {
 	device_free(&x->weights), device_free(&x->scale), device_free(&x->x), device_free(&x->out);
-	device_free(&x->job), device_free(&x->batch), device_free(&x->range);
+	device_free(&x->job), device_free(&x->batch), device_free(&x->range), device_free(&x->tiles);
 }
 
 static void one_product(struct times *t, void *with) { must(device_product(t->stream, with, &why)); }
@@ -125,6 +128,17 @@ static void all_forms(struct times *t, const struct shape *s, enum kernel_format
 	drop(&x);
 }
 
+/* The fast regime's own form; cublas.c has the same matrix. */
+static void fast_form(struct times *t, enum kernel_format f, uint32_t rows)
+{
+	struct experts x;
+	make(t, &dense, f, rows, &x);
+	x.args.terms = 1;
+	x.args.fast = true;
+	one_form(t, &x, &dense, f, rows, "fast");
+	drop(&x);
+}
+
 void times_product(struct times *t)
 {
 	static const enum kernel_format formats[] = { KERNEL_BF16, KERNEL_FP8, KERNEL_Q8, KERNEL_Q4,
@@ -135,5 +149,11 @@ void times_product(struct times *t)
 			all_forms(t, &experts, formats[f], few[c]);
 		for (size_t c = 0; c < (f > 1 || t->small ? 0 : sizeof many / sizeof *many); c++)
 			all_forms(t, &dense, formats[f], many[c]);
+		for (size_t c = 0; c < TIMES_ROWS && device_info(t->device)->capability == 90; c++) {
+			if (!t->small)
+				fast_form(t, formats[f], times_rows[c]);
+			else if (c == 0)
+				fast_form(t, formats[f], 70);
+		}
 	}
 }
