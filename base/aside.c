@@ -104,9 +104,11 @@ static void job_work(struct aside *a, struct aside_job *job)
 	struct aside_client *c = job->of;
 	pthread_mutex_unlock(&a->lock);
 	int64_t begun = a->clock.steady_us(a->clock.ctx);
+	int64_t cpu = env_thread_us();
 	pool_beside_begin();
 	job->work(job->arg);
 	pool_beside_end();
+	job->cpu_us += env_thread_us() - cpu;
 	int64_t took = a->clock.steady_us(a->clock.ctx) - begun;
 	pthread_mutex_lock(&a->lock);
 	c->used_us += took > 0 ? (uint64_t)took : 0;

@@ -25,7 +25,8 @@ struct aside_job {
 	void *arg;
 	const char *client; /* whose; NULL: "" */
 	int64_t wait_us;    /* it is not begun after so long; 0: it waits as long as it must */
-	atomic_bool stop;   /* set by aside_cancel: the work may look at it, and end early */
+	int64_t cpu_us;   /* processor time that threads beside spent on it, summed; after it ran */
+	atomic_bool stop; /* set by aside_cancel: the work may look at it, and end early */
 
 	/* Private. */
 	_Atomic(struct aside *) in;

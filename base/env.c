@@ -28,6 +28,8 @@ static int64_t system_now_us(void *ctx)
 
 int64_t env_wait_us(void) { return read_clock_us(CLOCK_MONOTONIC); }
 
+int64_t env_thread_us(void) { return read_clock_us(CLOCK_THREAD_CPUTIME_ID); }
+
 static int64_t system_steady_us(void *ctx)
 {
 	(void)ctx;

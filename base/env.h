@@ -49,6 +49,9 @@ struct env env_system(void);
  * by it. */
 int64_t env_wait_us(void);
 
+/* Processor time of the calling thread. */
+int64_t env_thread_us(void);
+
 /* A clock whose two times stand still at *time_us (borrowed; the test advances it). */
 struct clock clock_fixed(int64_t *time_us);
 

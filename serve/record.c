@@ -355,7 +355,10 @@ static int prepare_beside(struct prepared *p, struct err *e)
 	where.wait_us = 0;
 	where.heavy = false;
 	where.company = serve_has_company(p->c);
-	return serve_beside(&where, prepare, p, e);
+	int rc = serve_beside(&where, prepare, p, e);
+	if (p->c->beside.job)
+		p->c->beside.job->cpu_us += job.cpu_us;
+	return rc;
 }
 
 int serve_record_append(struct serve_chat *c, struct err *e)
