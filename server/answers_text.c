@@ -3,6 +3,7 @@
  * filtered. */
 #include "server/answers.h"
 #include "server/models.h"
+#include "server/pace.h"
 #include "server/forwarded.h"
 #include "server/request.h"
 #include "server/routes.h"
@@ -129,6 +130,7 @@ static int make_beside(struct work *w, struct err *e)
 	server_connection_await(x->c, cancel, &job);
 	int rc = serve_host_beside(x->s->host, &job, client, make, w, e);
 	server_connection_attend(x->c);
+	server_pace_off(x->c, job.cpu_us);
 	return rc < 0 && x->c->gone ? CLIENT_GONE : rc;
 }
 

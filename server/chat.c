@@ -6,6 +6,7 @@
 #include "server/forwarded.h"
 #include "server/meter.h"
 #include "server/models.h"
+#include "server/pace.h"
 #include "server/request.h"
 #include "server/routes.h"
 #include "server/subject.h"
@@ -212,6 +213,14 @@ static int answer_refusal(struct chat *c, int code)
 	return server_respond_error(x, &error, NULL);
 }
 
+/* What was spent beside for it, once. */
+static int64_t take_beside(struct chat *c)
+{
+	int64_t cpu_us = c->opening.cpu_us;
+	c->opening.cpu_us = 0;
+	return cpu_us;
+}
+
 int server_answer_chat(struct exchange *x)
 {
 	struct chat c = { .x = x };
@@ -221,7 +230,9 @@ int server_answer_chat(struct exchange *x)
 	TRY_OUT(atomic_load(&x->s->stopping) ? err_set(&c.err, ERR_UNAVAILABLE, "shutting down")
 					     : 0);
 	TRY_OUT(open_chat(&c));
+	server_pace_off(x->c, take_beside(&c));
 	rc = c.answer.facts.asked->stream ? answer_stream(&c) : answer_plain(&c);
+	server_pace_skip(x->c);
 out:
 	server_connection_attend(x->c);
 	if (rc < 0 && rc != CLIENT_GONE && !x->c->answering && !x->c->gone) {
@@ -232,6 +243,7 @@ out:
 	serve_chat_close(c.asked);
 	api_answer_free(&c.answer);
 	buf_free(&c.out);
+	server_pace_off(x->c, take_beside(&c));
 	return rc;
 }
 
@@ -246,6 +258,7 @@ int server_answer_count(struct exchange *x)
 		rc = serve_chat_count(x->s->host, x->route->shape, x->request.body.bytes,
 				      x->request.body.len, &who.by, &tokens, &c.err);
 	server_connection_attend(x->c);
+	server_pace_off(x->c, take_beside(&c));
 	server_request_drop_body(x);
 	if (rc < 0) {
 		rc = hide_ours(&c, rc);

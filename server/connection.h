@@ -58,6 +58,10 @@ struct connection {
 	bool at_work;           /* counted in the server's requests */
 	bool shortly;           /* has one of the last places of its address */
 	unsigned requests;
+	unsigned account;       /* of what is spent for its client (pace.h) */
+	int64_t paid_us;        /* in advance */
+	struct link by_pace;    /* among those that are kept waiting */
+	struct spent *spent;    /* by the thread that has it; NULL: nobody counts */
 	struct intake *in;      /* NULL until something has been read */
 	struct exchange *asked; /* whose body is coming, or that is being answered; or NULL */
 

@@ -103,6 +103,11 @@ static void write_connections(struct server *s, struct measure_writer *w)
 	measure_write_count(w, (const char *const[]){ "state", "working", NULL }, n.working);
 	measure_write_counter(w, "hallmark_connections_accepted", "Connections that came.",
 			      measure_count(&s->measures.accepted));
+	measure_write_counter(
+		w, "hallmark_connections_paced",
+		"How often one was kept waiting, since others' requests were worked "
+		"on and more than a share of the processors was spent for its client.",
+		measure_count(&s->measures.paced));
 	measure_write_family(w, MEASURE_COUNTER, "hallmark_connections_refused",
 			     "Connections that were not taken, or not kept.");
 	for (size_t i = 0; i < REFUSED_REASONS; i++)

@@ -33,6 +33,7 @@ enum server_reload {
 #define SERVER_STATUSES_MAX 32 /* of server_status_at */
 
 struct server_measures {
+	struct measure_counter paced; /* kept waiting: pace.h */
 	struct measure_counter accepted, refused[REFUSED_REASONS];
 	struct measure_counter reload[RELOAD_RESULTS];
 	struct measure_counter bytes_in, bytes_out; /* of requests and answers, without TLS */

@@ -111,10 +111,10 @@ int server_open(struct server **out, struct serve_host *host, const struct serve
 	s->host = host;
 	s->net = o->net ? *o->net : net_system();
 	s->env = o->env ? *o->env : env_system();
-	s->epoll_fd = s->stop_fd = s->end_fd = s->operate_fd = -1;
+	s->epoll_fd = s->pace_fd = s->stop_fd = s->end_fd = s->operate_fd = -1;
 	set_limits(&s->limits, o);
-	s->asks = o->auth == SERVER_AUTH_TOKENS || (o->auth == SERVER_AUTH_USUAL && o->access &&
-						    access_count(o->access, false) > 0);
+	s->asks = o->auth == SERVER_AUTH_TOKENS ||
+		  (o->auth == SERVER_AUTH_USUAL && o->access && access_count(o->access, false) > 0);
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_mutex_init(&s->tls.lock, NULL);
 	pthread_cond_init(&s->ended, NULL);
@@ -156,7 +156,7 @@ void server_close(struct server *s)
 {
 	if (!s)
 		return;
-	const int fd[] = { s->epoll_fd, s->stop_fd, s->end_fd, s->operate_fd };
+	const int fd[] = { s->epoll_fd, s->pace_fd, s->stop_fd, s->end_fd, s->operate_fd };
 	server_table_close(s);
 	server_lines_close(s->lines); /* the table's end wrote lines */
 	for (size_t i = 0; i < sizeof fd / sizeof *fd; i++)

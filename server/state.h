@@ -7,6 +7,7 @@
 #include "server/measures.h"
 #include "server/server.h"
 #include "base/limits.h"
+#include "base/pace.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -70,6 +71,7 @@ struct server {
 	bool asks; /* every request needs a token */
 	struct server_tls tls;
 	int epoll_fd;
+	int pace_fd;          /* a timer: those that were kept waiting may go on */
 	int stop_fd, end_fd;  /* event counters: a stop was asked for; the workers are to end */
 	atomic_bool stopping; /* no new work */
 	atomic_bool operated; /* an operator has ended all answers, and that is recorded */
@@ -96,6 +98,8 @@ struct server {
 	unsigned trusted_count;
 	unsigned open, requests;   /* connections, and those whose request is worked on */
 	unsigned workers, waiting; /* threads, and those of them that wait for an event */
+	struct pace pace;          /* what clients have spent (pace.h) */
+	struct link paced;         /* connections that are kept waiting for it */
 };
 
 int64_t server_now_ms(const struct server *s); /* steady */

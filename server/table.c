@@ -14,6 +14,7 @@
 #include "server/table.h"
 #include "server/forwarded.h"
 #include "server/origin.h"
+#include "server/pace.h"
 #include "server/request.h"
 #include "server/respond.h"
 #include "server/wire.h"
@@ -117,6 +118,7 @@ int server_table_open(struct server *s, struct err *e)
 	for (int i = 0; i < TABLE_RINGS; i++)
 		link_init(&s->ring[i]);
 	link_init(&s->work);
+	TRY(server_pace_open(s, e));
 	TRY(server_origins_open(s, slots, e));
 	s->slot = calloc(slots, sizeof *s->slot);
 	if (!s->slot)
@@ -138,6 +140,7 @@ static struct connection *free_slot(struct server *s)
 	pthread_mutex_init(&c->lock, NULL);
 	link_init(&c->by_time);
 	link_init(&c->by_kind);
+	link_init(&c->by_pace);
 	s->free = c;
 	return c;
 }
@@ -148,7 +151,10 @@ static void end_request(struct connection *c)
 	if (!c->at_work)
 		return;
 	c->at_work = false;
-	s->requests -= !c->listener->admin;
+	if (!c->listener->admin) {
+		s->requests--;
+		pace_end(&s->pace, c->account);
+	}
 	c->asker->at_work--;
 	server_origin_give_back(s, c->asker);
 	c->asker = NULL;
@@ -190,6 +196,9 @@ static struct intake *take_spare(struct server *s)
 static void drop(struct connection *c)
 {
 	struct server *s = c->s;
+	server_pace_settle(c);
+	c->spent = NULL;
+	link_remove(&c->by_pace);
 	end_request(c);
 	leave_rings(c);
 	if (c->asked)
@@ -234,18 +243,43 @@ static void wait_in_rings(struct connection *c, bool anew)
 	server_origin_wait(c, between ? ORIGIN_BETWEEN : begun ? ORIGIN_BEGUN : ORIGIN_SILENT);
 }
 
+static struct epoll_event event_of(const struct connection *c)
+{
+	bool writes = c->place == CONNECTION_SHAKES_HANDS && c->writes;
+	return (struct epoll_event){ (writes ? EPOLLOUT : EPOLLIN) | EPOLLONESHOT,
+				     { .u64 = key_of(c) } };
+}
+
+static void watch(struct connection *c)
+{
+	struct epoll_event event = event_of(c);
+	if (epoll_ctl(c->s->epoll_fd, EPOLL_CTL_MOD, c->fd, &event) < 0)
+		drop(c);
+}
+
+/* The time that it waited for others is none of its own; but for one that is to be gone. */
+void server_table_watch(struct connection *c)
+{
+	if (!waits(c))
+		return;
+	if (c->place != CONNECTION_CLOSING) {
+		c->since_ms = server_now_ms(c->s);
+		wait_in_rings(c, true);
+	}
+	watch(c);
+}
+
 static void put(struct connection *c, enum connection_place place, bool anew)
 {
-	bool writes = place == CONNECTION_SHAKES_HANDS && c->writes;
-	struct epoll_event event = { (writes ? EPOLLOUT : EPOLLIN) | EPOLLONESHOT,
-				     { .u64 = key_of(c) } };
+	server_pace_settle(c);
+	c->spent = NULL;
 	if (c->at_work)
 		link_remove(&c->by_time);
 	end_request(c);
 	c->place = place;
 	wait_in_rings(c, anew);
-	if (epoll_ctl(c->s->epoll_fd, EPOLL_CTL_MOD, c->fd, &event) < 0)
-		drop(c);
+	if (!server_pace_holds(c))
+		watch(c);
 }
 
 /* Drop the one that is missed least. */
@@ -307,6 +341,9 @@ static void begin_connection(struct connection *c, const struct listener *l, int
 	c->place = l->tls ? CONNECTION_SHAKES_HANDS : CONNECTION_WAITS_FOR_HEAD;
 	c->since_ms = server_now_ms(c->s);
 	c->requests = 0;
+	c->paid_us = 0;
+	c->spent = NULL;
+	server_pace_known(c);
 	c->ended = c->gone = c->answering = false;
 	c->probed = 0;
 	c->ping = NULL;
@@ -332,13 +369,16 @@ static bool add(struct server *s, const struct listener *l, int fd, const struct
 		(void)make_room(s, NULL, true);
 	o->held--;
 	struct connection *c = has_slot(s, l) ? free_slot(s) : NULL;
-	struct epoll_event event = { EPOLLIN | EPOLLONESHOT, { .u64 = c ? key_of(c) : 0 } };
+	/* Not watched yet: it may have to wait. */
+	struct epoll_event event = { EPOLLONESHOT, { .u64 = c ? key_of(c) : 0 } };
 	if (!c || epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
 		server_origin_give_back(s, o);
 		return false;
 	}
 	begin_connection(c, l, fd, peer, o);
 	c->turned_away = !room;
+	if (!server_pace_holds(c))
+		watch(c);
 	return true;
 }
 
@@ -401,7 +441,8 @@ static struct connection *late_in(struct link *ring, int64_t now, bool aborting)
 {
 	for (struct link *l = ring->next; l != ring; l = l->next) {
 		struct connection *c = link_member(struct connection, by_time, l);
-		if (!waits(c))
+		bool paced = !link_is_alone(&c->by_pace) && c->place != CONNECTION_CLOSING;
+		if (!waits(c) || (paced && !aborting))
 			continue;
 		return aborting || now - c->since_ms >= patience_ms(c) ? c : NULL;
 	}
@@ -419,6 +460,7 @@ struct connection *server_table_overdue(struct server *s)
 			if (!aborting && (i == TABLE_HEADS || i == TABLE_BODIES))
 				server_count_refused(s, REFUSED_LATE);
 			if (has_begun(c) && !aborting && (i == TABLE_HEADS || i == TABLE_BODIES)) {
+				link_remove(&c->by_pace);
 				c->was = c->place;
 				c->place = CONNECTION_CLAIMED;
 				late = c;
@@ -511,6 +553,8 @@ static bool begin_request(struct connection *c)
 	c->at_work = true;
 	c->asker->at_work++;
 	s->requests += counts;
+	if (counts)
+		pace_begin(&s->pace, c->account);
 	leave_rings(c);
 	link_append(&s->work, &c->by_time);
 	return true;

@@ -9,6 +9,7 @@
 #include "server/connection.h"
 
 /* Of one connection: a client that has more begins another. */
+#define SERVER_KEY_PACE (UINT64_MAX - 1) /* of events: of no connection, but the timer of pace.h */
 #define SERVER_REQUESTS_EACH 1000u
 #define SERVER_TURNED_AWAY 1024u /* most connections beyond connections_max, to be told so */
 #define SERVER_OPERATORS 16u     /* and for the operator */
@@ -75,6 +76,9 @@ void server_table_count(struct server *s, struct server_open_connections *out);
 /* The caller of the request is known now: where it has a token, that is whose places the request
  * takes. False: it has all of them already. */
 bool server_table_share(struct connection *c);
+
+/* Watch one again that was kept waiting (pace.h); with the lock held. It may be dropped. */
+void server_table_watch(struct connection *c);
 
 /* From the thread that has it: wait for the client again, or close. */
 void server_table_put(struct connection *c, enum connection_place place);

@@ -5,6 +5,7 @@
  * thread to another: that would cost more than many an answer. */
 #include "server/worker.h"
 #include "server/forwarded.h"
+#include "server/pace.h"
 #include "server/request.h"
 #include "server/request_line.h"
 #include "server/respond.h"
@@ -116,6 +117,7 @@ static void serve_request(struct connection *c)
 {
 	const struct head *h = &c->in->head;
 	server_forwarded_read(c);
+	server_pace_known(c);
 	bool whole = !h->chunked && c->in->have >= h->bytes + h->body_bytes;
 	if (may_work(c, whole))
 		conclude(c, server_request_begin(c));
@@ -213,12 +215,18 @@ static bool work_once(struct server *s)
 		n = epoll_wait(s->epoll_fd, &event, 1, -1);
 	while (n < 0 && errno == EINTR);
 	bool ends = n < 0 || event.data.u64 == KEY_END;
+	bool resumes = !ends && event.data.u64 == SERVER_KEY_PACE;
+	struct spent mine;
+	if (resumes)
+		server_pace_resume(s);
 	pthread_mutex_lock(&s->lock);
 	s->waiting--;
-	struct connection *c = ends ? NULL : server_table_claim(s, event.data.u64);
+	struct connection *c = ends || resumes ? NULL : server_table_claim(s, event.data.u64);
 	pthread_mutex_unlock(&s->lock);
-	if (c)
+	if (c) {
+		server_pace_on(c, &mine);
 		serve_event(c);
+	}
 	pthread_mutex_lock(&s->lock);
 	ends |= s->waiting >= SPARE;
 	s->waiting += !ends;
