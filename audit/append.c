@@ -6,9 +6,11 @@
  * meanwhile is the next batch, so a batch waits for nothing but the one before it. Each thread is
  * woken when its record is done, or to lead, not whenever a batch is, and not under the lock. A
  * record that the hook refuses is undone alone, by its savepoint. Now and then the thread that led
- * makes the files durable, while another leads. Of a log with a journal sealed records go another
- * way: audit/ahead.c. After a failed write or fsync nothing more is taken until the log was opened
- * again: audit/fault.c. */
+ * makes the files durable, while another leads. After a failed write or fsync nothing more is taken
+ * until the log was opened again: audit/fault.c.
+ *
+ * Of a log with a journal sealed records go another way, and the next batch is made ready while one
+ * is written: audit/ahead.c, audit/flight.c. */
 #include "audit/log_in.h"
 
 #include "base/check.h"
@@ -302,8 +304,8 @@ static bool is_fatal(const struct audit_log *log, const struct extension *x, int
 }
 
 /* Of records whose client waits for it. Where it cannot be made now it is made from the files. */
-void audit_log_prove(struct audit_log *log, const struct edge *edge, struct pending *const *batch,
-		     size_t count)
+void audit_log_prove(struct audit_log *log, const struct edge *edge, const struct buf *note,
+		     struct pending *const *batch, size_t count)
 {
 	struct edge_nodes nodes;
 	struct tree_reader reader = audit_edge_nodes_reader(&nodes, edge, log->dir);
@@ -313,8 +315,8 @@ void audit_log_prove(struct audit_log *log, const struct edge *edge, struct pend
 		struct pending *p = batch[i];
 		struct buf *proof = p->proven ? &p->proven->proof : NULL;
 		if (p->rc == 0 && proof &&
-		    audit_proof_make(&reader, p->receipt.index, edge->size, &log->checkpoint, NULL,
-				     proof, &ignored) < 0)
+		    audit_proof_make(&reader, p->receipt.index, edge->size, note, NULL, proof,
+				     &ignored) < 0)
 			buf_free(proof);
 	}
 	audit_edge_nodes_close(&nodes);
@@ -323,6 +325,7 @@ void audit_log_prove(struct audit_log *log, const struct edge *edge, struct pend
 /* What the journal holds comes first. Before an erasure it goes, with what is to be erased. */
 static int end_journal(struct audit_log *log, bool erase, struct err *e)
 {
+	TRY(audit_flight_drain(log, e));
 	TRY(audit_behind_drain(log, e));
 	return erase && log->journal.fd >= 0 ? audit_journal_remove(&log->journal, e) : 0;
 }
@@ -348,7 +351,7 @@ static int make_durable(struct audit_log *log, struct pending *const *batch, siz
 	if (rc == 0 && destroyed < 0)
 		batch[0]->rc = destroyed;
 	if (rc == 0)
-		audit_log_prove(log, log->edge, batch, count);
+		audit_log_prove(log, log->edge, &log->checkpoint, batch, count);
 out:
 	buf_free(&x.note);
 	return rc;
@@ -378,6 +381,7 @@ static size_t take(struct audit_log *log, struct pending *batch[LOG_BATCH_MAX])
 	while (log->first && goes_with(log, log->first, batch, count, &bytes)) {
 		struct pending *p = log->first;
 		log->first = p->next;
+		p->taken = true;
 		batch[count++] = p;
 		log->queued--;
 		if (p->with)
@@ -392,7 +396,7 @@ static size_t take(struct audit_log *log, struct pending *batch[LOG_BATCH_MAX])
 
 /* With `lock` held, or a thread that was told to lead too early would find itself neither in the
  * queue nor done. */
-static void finish(struct pending *const *batch, size_t count, int rc, const struct err *err)
+void audit_log_finish(struct pending *const *batch, size_t count, int rc, const struct err *err)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (rc < 0 && batch[i]->rc == 0) {
@@ -404,17 +408,23 @@ static void finish(struct pending *const *batch, size_t count, int rc, const str
 }
 
 /* Each is gone as soon as it is woken, with the one that shares its fate and stands behind it. */
-static void wake_batch(struct pending *const *batch, size_t count)
+void audit_log_wake_batch(struct pending *const *batch, size_t count)
 {
 	for (size_t i = count; i-- > 0;)
 		if (batch[i]->waits)
 			sem_post(&batch[i]->woken);
 }
 
+/* One at a time, and not before another batch in flight is of use. */
+static bool may_lead(const struct audit_log *log)
+{
+	return !log->leading && (log->failed || audit_flight_wanted(log));
+}
+
 void audit_log_wake(struct audit_log *log)
 {
 	pthread_cond_broadcast(&log->moved);
-	if (!log->first)
+	if (!log->first || !may_lead(log))
 		return;
 	log->first->turns++;
 	sem_post(&log->first->woken);
@@ -456,43 +466,77 @@ static void gather(struct audit_log *log)
 	log->leading = false;
 }
 
+/* Called and left with `lock` held: what is to be told of a batch, and who leads next. */
+static void end_batch(struct audit_log *log, struct pending *const *batch, size_t count, int rc,
+		      const struct err *err)
+{
+	log->leading = false;
+	log->in_hand = 0;
+	audit_log_finish(batch, count, rc, err);
+	audit_log_wake(log);
+	/* Unlocked, or each that is woken would wait for the lock, if it needs it, behind all. */
+	pthread_mutex_unlock(&log->lock);
+	audit_log_wake_batch(batch, count);
+	pthread_mutex_lock(&log->lock);
+}
+
+/* With the log led, and not locked; left with `lock` held. */
+static void lead_ahead(struct audit_log *log, struct pending *const *batch, size_t count)
+{
+	struct flight *x;
+	struct err err = { 0 };
+	bool fatal = false;
+	int rc = audit_ahead_prepare(log, batch, count, &x, &fatal, &err);
+
+	pthread_mutex_lock(&log->lock);
+	if (rc < 0 && fatal)
+		audit_log_fail(log, &err);
+	if (rc == 0 && log->failed)
+		rc = audit_log_refuse(log, &err);
+	if (rc < 0 || !x) {
+		end_batch(log, batch, count, rc, &err);
+		audit_flight_free(x);
+		return;
+	}
+	log->leading = false;
+	log->in_hand = 0;
+	audit_flight_add(log, x);
+	audit_flight_write(log);
+}
+
+static void lead_database(struct audit_log *log, struct pending *const *batch, size_t count)
+{
+	struct err err = { 0 };
+	bool fatal = false;
+	int rc = make_durable(log, batch, count, &fatal, &err);
+
+	pthread_mutex_lock(&log->lock);
+	if (fatal)
+		audit_log_fail(log, rc < 0 ? &err : &batch[0]->err);
+	end_batch(log, batch, count, rc, &err);
+	audit_log_settle_behind(log);
+}
+
 /* Called and left with `lock` held. */
 static void lead(struct audit_log *log)
 {
 	struct pending *batch[LOG_BATCH_MAX];
 	struct err err = { 0 };
-	bool fatal = false;
+
 	if (log->journaled)
 		gather(log);
 	size_t count = take(log, batch);
-	check(count > 0); /* who leads waits in the queue, or is done */
+	check(count > 0); /* who leads waits in the queue */
 	log->batch_before = count;
-	bool ahead = batch[0]->ahead;
-	int rc;
-
 	if (log->failed) {
-		rc = audit_log_refuse(log, &err);
-	} else {
-		log->leading = true;
-		log->in_hand = count;
-		pthread_mutex_unlock(&log->lock);
-		rc = ahead ? audit_ahead_make_durable(log, batch, count, &fatal, &err)
-			   : make_durable(log, batch, count, &fatal, &err);
-		pthread_mutex_lock(&log->lock);
-		log->leading = false;
-		log->in_hand = 0;
-		measure_note(&log->measures.batch, &measure_batches, (int64_t)count);
+		end_batch(log, batch, count, audit_log_refuse(log, &err), &err);
+		return;
 	}
-	if (fatal)
-		audit_log_fail(log, rc < 0 ? &err : &batch[0]->err);
-	finish(batch, count, rc, &err);
-	audit_log_wake(log);
-	/* Unlocked, or each that is woken would wait for the lock, if it needs it, behind all. */
+	log->leading = true;
+	log->in_hand = count;
+	measure_note(&log->measures.batch, &measure_batches, (int64_t)count);
 	pthread_mutex_unlock(&log->lock);
-	wake_batch(batch, count);
-	pthread_mutex_lock(&log->lock);
-	if (!ahead)
-		audit_log_settle_behind(log);
+	(batch[0]->ahead ? lead_ahead : lead_database)(log, batch, count);
 }
 
 int audit_log_ready(struct audit_log *log, struct err *e)
@@ -542,7 +586,7 @@ static void wait_or_lead(struct audit_log *log, struct pending *p)
 	unsigned posts = 0;
 
 	for (;;) {
-		if (!log->leading && !atomic_load(&p->done)) {
+		if (!p->taken && may_lead(log)) {
 			lead(log);
 			continue;
 		}

@@ -85,7 +85,7 @@ void audit_log_retry(struct audit_log *log)
 	struct err e = { 0 };
 
 	if (!log->failed || log->broken || log->leading || log->settling || log->behind.busy ||
-	    env_steady_us(log->env) < log->retry_us)
+	    log->flights.first || env_steady_us(log->env) < log->retry_us)
 		return;
 	log->leading = true;
 	pthread_mutex_unlock(&log->lock);

@@ -253,19 +253,30 @@ int audit_guard_read(struct audit_log *log, struct store_tx *tx, uint64_t size,
 int audit_guard_see(struct audit_log *log, struct store_tx *keys, uint64_t *seen, struct err *e)
 {
 	struct store_stmt *st;
+	struct buf note = { 0 };
+	int rc = 0;
 
+	pthread_mutex_lock(&log->lock);
+	uint64_t size = log->size;
 	*seen = log->guard.seen;
-	if (log->size <= *seen)
+	if (size > *seen)
+		buf_add(&note, log->checkpoint.bytes, log->checkpoint.len);
+	pthread_mutex_unlock(&log->lock);
+	if (size <= *seen)
 		return 0;
-	TRY(store_prepare(keys,
-			  "INSERT INTO log_seen(id, size, checkpoint) VALUES(1, $1, $2)"
-			  " ON CONFLICT(id) DO UPDATE SET size = excluded.size,"
-			  " checkpoint = excluded.checkpoint",
-			  &st, e));
-	store_bind_i64(st, 1, (int64_t)log->size);
-	store_bind_text(st, 2, log->checkpoint.bytes);
-	*seen = log->size;
-	return store_run(st, e);
+	TRY_OUT(buf_done(&note, e));
+	TRY_OUT(store_prepare(keys,
+			      "INSERT INTO log_seen(id, size, checkpoint) VALUES(1, $1, $2)"
+			      " ON CONFLICT(id) DO UPDATE SET size = excluded.size,"
+			      " checkpoint = excluded.checkpoint",
+			      &st, e));
+	store_bind_i64(st, 1, (int64_t)size);
+	store_bind_text(st, 2, note.bytes);
+	*seen = size;
+	rc = store_run(st, e);
+out:
+	buf_free(&note);
+	return rc;
 }
 
 void audit_guard_saw(struct audit_log *log, uint64_t seen)

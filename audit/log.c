@@ -211,6 +211,7 @@ static int make_parts(struct audit_log **out, struct err *e)
 	}
 	log->journal.fd = -1;
 	audit_behind_open(log);
+	audit_flight_open(log);
 	pthread_mutex_init(&log->scrubbing, NULL);
 	pthread_mutex_init(&log->lock, NULL);
 	pthread_cond_init(&log->moved, NULL);
@@ -255,6 +256,7 @@ void audit_log_close(struct audit_log *log)
 		if (log->journal.fd >= 0)
 			(void)!audit_journal_remove(&log->journal, &ignored);
 	}
+	audit_flight_close(log);
 	audit_behind_close(log);
 	audit_journal_close(&log->journal);
 	sodium_memzero(log->journal.key, sizeof(log->journal.key));

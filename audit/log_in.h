@@ -71,6 +71,7 @@ struct pending {
 	struct pending *with;      /* shares its batch and its fate, and is not queued; or NULL */
 	struct vault_key *key;     /* while its batch is committed, or NULL */
 	bool ahead;                /* through the journal: audit/ahead.c */
+	bool taken;                /* it is in a batch, and no longer queued */
 	struct buf entry;
 	struct audit_proven
 		*proven; /* out: the entry; the proof, where it could be made; or NULL */
@@ -82,6 +83,31 @@ struct pending {
 	unsigned turns; /* that many times, which it knows once it is done */
 	bool waits;     /* a thread does, so that woken is of use */
 	struct pending *next;
+};
+
+/* A batch that is sealed, in the tree, signed and proven, and not durable: audit/flight.c. */
+struct flight {
+	struct frame *frame;
+	struct buf note;      /* its checkpoint, to be the log's */
+	struct merkle before; /* the tree before it */
+	struct pending **batch;
+	size_t count;
+	uint64_t *n;        /* of those that are in it */
+	size_t in;          /* how many are */
+	uint64_t reserving; /* for their worker */
+	size_t own;         /* keys that are a record's own */
+	struct flight *next;
+};
+
+/* In the order of the log. Under its lock. */
+struct flights {
+	struct flight *first, *last;
+	size_t count, records, own;
+	bool writing; /* a thread has the first in hand, and the journal */
+	bool ending;
+	pthread_cond_t wake;
+	pthread_t thread;
+	bool running; /* the leader's */
 };
 
 /* Frames of the journal that the database does not have: audit/behind.c. Under the log's lock. */
@@ -133,16 +159,17 @@ struct audit_log {
 	uint64_t laid; /* what database and folder have: behind it only by what the journal has */
 	struct buf laid_note; /* its checkpoint, where that is not the newest */
 	struct behind behind;
+	struct flights flights;
 	uint64_t told, taken; /* how often it was outdated; how often of that it was taken again */
 	struct guard guard;
 
 	struct audit_measures measures; /* atomic */
 
-	/* The leader's alone: what the database holds. */
+	/* The leader's alone: what the log holds when all that is in flight is durable. */
 	struct edge *edge;  /* of what is laid; the thread's behind while frames wait */
 	struct edge *ahead; /* of all, in memory alone; NULL without a journal */
 	struct merkle merkle;
-	struct journal journal;
+	struct journal journal; /* of who writes a flight; where there is none, the leader's */
 	struct vault_keys *vault_keys; /* guarded memory */
 	bool sealing;                  /* keys are given to the batch */
 	bool fresh_doubt;              /* a key that was given may not have its row */
@@ -152,8 +179,12 @@ struct audit_log {
 	int64_t last_time_us;
 };
 
-/* append.c: nobody leads: the next in the queue does, if there is one. Called with `lock` held. */
+/* append.c: the next in the queue leads, if there is one and it is time. With `lock` held. */
 void audit_log_wake(struct audit_log *log);
+/* What has become of a batch; with `lock` held, then without it: who waits is gone as soon as it is
+ * woken. */
+void audit_log_finish(struct pending *const *batch, size_t count, int rc, const struct err *err);
+void audit_log_wake_batch(struct pending *const *batch, size_t count);
 /* Append what was prepared. */
 int audit_log_append_pending(struct audit_log *log, struct pending *p, struct err *e) MUST_USE;
 /* audit_log_append for any worker. */
@@ -189,16 +220,31 @@ int audit_log_make_entry(struct audit_log *log, struct pending *p, uint64_t inde
 int audit_log_number_taken(const struct pending *p, struct err *e);
 void audit_log_note_numbers(struct audit_log *log, struct pending *const *batch, size_t count);
 bool audit_log_is_whole(struct pending *const *batch, size_t count);
-void audit_log_prove(struct audit_log *log, const struct edge *edge, struct pending *const *batch,
-		     size_t count);
+void audit_log_prove(struct audit_log *log, const struct edge *edge, const struct buf *note,
+		     struct pending *const *batch, size_t count);
 /* Sync files when enough of them wait for it. Called and left with `lock` held. */
 void audit_log_settle_behind(struct audit_log *log);
 
-/* ahead.c: whether a record may go through the journal, called with `lock` held; a batch of such.
- * fatal: nothing more may be taken after this. */
+/* ahead.c: whether a record may go through the journal, called with `lock` held; a batch of such,
+ * ready to be written; *out NULL: none of its records is taken. fatal: nothing more may be taken
+ * after this. */
 bool audit_ahead_takes(const struct audit_log *log, const struct pending *p);
-int audit_ahead_make_durable(struct audit_log *log, struct pending *const *batch, size_t count,
-			     bool *fatal, struct err *e) MUST_USE;
+int audit_ahead_prepare(struct audit_log *log, struct pending *const *batch, size_t count,
+			struct flight **out, bool *fatal, struct err *e) MUST_USE;
+/* Write its frame, and make it durable: what was read back has the root that was signed. */
+int audit_ahead_write(struct audit_log *log, struct flight *x, struct err *e) MUST_USE;
+
+/* flight.c. With `lock` held: a batch that is ready, behind all that are; write the first, and let
+ * the thread write what follows it, unless it is at that; whether another may be made ready. */
+void audit_flight_open(struct audit_log *log);
+void audit_flight_close(struct audit_log *log);
+int audit_flight_start(struct audit_log *log, struct err *e) MUST_USE;
+void audit_flight_add(struct audit_log *log, struct flight *x);
+void audit_flight_write(struct audit_log *log);
+bool audit_flight_wanted(const struct audit_log *log);
+/* Wait until none is left: all of them are durable, or the log failed. The leader's. */
+int audit_flight_drain(struct audit_log *log, struct err *e) MUST_USE;
+void audit_flight_free(struct flight *x);
 
 /* behind.c. The thread is started when it is needed first. */
 void audit_behind_open(struct audit_log *log);

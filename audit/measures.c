@@ -10,7 +10,7 @@ void audit_log_load(struct audit_log *log, struct audit_load *out)
 	*out = (struct audit_load){ .home = log->home };
 	pthread_mutex_lock(&log->lock);
 	out->size = log->size;
-	out->waiting = log->queued + log->in_hand;
+	out->waiting = log->queued + log->in_hand + log->flights.records;
 	out->failed = log->failed;
 	if (log->failed)
 		out->why = log->failure;

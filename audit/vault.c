@@ -142,20 +142,33 @@ out:
 	return rc;
 }
 
-/* Those that were given to batches: all but the ones that are made for records to come. */
+/* Own keys that stay noted: of batches in flight, and those that are made for records to come.
+ * false: there are none. */
+static bool keep_noted(struct audit_log *log, char first[VAULT_KEY_ROOM], char last[VAULT_KEY_ROOM])
+{
+	pthread_mutex_lock(&log->lock);
+	uint64_t kept = log->made + log->flights.own;
+	pthread_mutex_unlock(&log->lock);
+	first[0] = last[0] = 0;
+	if (kept == 0)
+		return false;
+	own_id(log, log->key_count - kept, first);
+	own_id(log, log->key_count - 1, last);
+	return true;
+}
+
+/* Those that were given to batches that are durable. */
 static int forget_fresh(struct audit_log *log, struct store_tx *tx, struct err *e)
 {
-	char first[VAULT_KEY_ROOM];
+	char first[VAULT_KEY_ROOM], last[VAULT_KEY_ROOM];
 	struct store_stmt *st;
+	bool some = keep_noted(log, first, last);
 
-	own_id(log, log->key_count - log->made, first);
 	TRY(store_prepare(tx,
-			  log->made ? "DELETE FROM fresh_key WHERE id < $1 OR id > $2"
-				    : "DELETE FROM fresh_key",
+			  some ? "DELETE FROM fresh_key WHERE id < $1 OR id > $2"
+			       : "DELETE FROM fresh_key",
 			  &st, e));
-	if (log->made) {
-		char last[VAULT_KEY_ROOM];
-		own_id(log, log->key_count - 1, last);
+	if (some) {
 		store_bind_text(st, 1, first);
 		store_bind_text(st, 2, last);
 	}
@@ -165,17 +178,14 @@ static int forget_fresh(struct audit_log *log, struct store_tx *tx, struct err *
 /* Keys that were given to batches: the rows are committed, or nothing was sealed with them. */
 static int settle_fresh(struct audit_log *log, struct store_tx *tx, struct err *e)
 {
-	char first[VAULT_KEY_ROOM] = "", last[VAULT_KEY_ROOM] = "", sql[3 * VAULT_KEY_ROOM];
+	char first[VAULT_KEY_ROOM], last[VAULT_KEY_ROOM], sql[3 * VAULT_KEY_ROOM];
 	json_t *ids;
 	bool removed;
 	int rc;
 
 	if (!log->fresh_doubt)
 		return forget_fresh(log, tx, e);
-	if (log->made) {
-		own_id(log, log->key_count - log->made, first);
-		own_id(log, log->key_count - 1, last);
-	}
+	keep_noted(log, first, last);
 	snprintf(sql, sizeof sql, "SELECT id FROM fresh_key WHERE id < '%s' OR id > '%s'", first,
 		 last);
 	TRY(audit_key_ids(tx, sql, &ids, e));
@@ -205,7 +215,7 @@ static struct asked asked_by(struct pending *const *batch, size_t count)
 /* Under load keys are made for some batches at once, for a transaction waits for the disk. What
  * keys.db has seen of the log lags by as many. */
 #define AHEAD_FROM 4
-#define AHEAD_BATCHES 8
+#define AHEAD_BATCHES 32
 
 /* Make own keys until there are enough; those that are there lie first. */
 static int make_own(struct audit_log *log, struct store_tx *tx, size_t own, struct err *e)
@@ -240,6 +250,15 @@ static int make_keys(struct audit_log *log, struct store_tx *tx, struct pending 
 	return 0;
 }
 
+/* Keys of subjects that batches in flight are sealed with stay noted until those are durable. */
+static int wait_for_subjects(struct audit_log *log, struct err *e)
+{
+	pthread_mutex_lock(&log->lock);
+	bool some = log->flights.own < log->flights.records;
+	pthread_mutex_unlock(&log->lock);
+	return some ? audit_flight_drain(log, e) : 0;
+}
+
 static int commit_keys(struct audit_log *log, struct pending *const *batch, size_t count,
 		       const struct asked *a, struct err *e)
 {
@@ -247,6 +266,7 @@ static int commit_keys(struct audit_log *log, struct pending *const *batch, size
 	uint64_t seen;
 	int rc;
 
+	TRY(wait_for_subjects(log, e));
 	TRY(store_write(log->keys, &tx, e));
 	TRY_OUT(make_keys(log, tx, batch, count, a, e));
 	TRY_OUT(audit_guard_see(log, tx, &seen, e));
@@ -288,8 +308,10 @@ int audit_vault_keys_get(struct audit_log *log, struct pending *const *batch, si
 	if (a.own + a.subjects == 0)
 		return 0;
 	/* Whether a key is used is asked of the database. */
-	if (log->fresh_doubt)
+	if (log->fresh_doubt) {
+		TRY(audit_flight_drain(log, e));
 		TRY(audit_behind_drain(log, e));
+	}
 	if (!log->vault_keys)
 		log->vault_keys = sodium_malloc(sizeof(*log->vault_keys));
 	if (!log->vault_keys)

@@ -433,7 +433,7 @@ static json_t *ask_unrecorded(struct audit_log *log, const struct log_worker *w,
 			      uint64_t end)
 {
 	pthread_mutex_lock(&log->lock);
-	while (log->leading)
+	while (log->leading || log->flights.first)
 		pthread_cond_wait(&log->moved, &log->lock);
 	json_t *ranges = list_unrecorded(&w->numbers, next, end);
 	pthread_mutex_unlock(&log->lock);
