@@ -1,12 +1,17 @@
 /* The journal's file by itself: frames, their order, damage, and the places that they get. */
 #include "support.h"
 
-#include "audit/journal.h"
+#include "audit/log_in.h"
+#include "base/json.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct place at;
@@ -133,4 +138,81 @@ Test(audit_journal_file, places_never_overlap)
 		}
 	}
 	cr_expect_gt(placed, 5000);
+}
+
+/* ---- long records ---- */
+
+#define LONG_BYTES (MIB(1) - 4096)
+#define LONG_THREADS 8
+#define LONG_EACH 6
+
+/* What was acknowledged before the writer died; shared with it. */
+struct told {
+	atomic_int count;
+	uint64_t index[LONG_THREADS * LONG_EACH];
+};
+
+static atomic_int journaled;
+
+static void die_at_eighth(void *ctx, const char *step)
+{
+	(void)ctx;
+	if (strcmp(step, "audit.journaled") == 0 && atomic_fetch_add(&journaled, 1) == 7)
+		_exit(99);
+}
+
+static void *append_long(void *arg)
+{
+	struct told *told = arg;
+	char *text = malloc(LONG_BYTES + 1);
+
+	memset(text, 'a', LONG_BYTES);
+	text[LONG_BYTES] = 0;
+	for (int i = 0; i < LONG_EACH; i++) {
+		uint64_t index = place_decision(&at, NULL, text);
+		told->index[atomic_fetch_add(&told->count, 1)] = index;
+	}
+	free(text);
+	return NULL;
+}
+
+static void append_all_long(struct told *told)
+{
+	pthread_t thread[LONG_THREADS];
+
+	place_open(&at);
+	place_start(&at);
+	at.env.steps = (struct steps){ die_at_eighth, NULL };
+	for (int i = 0; i < LONG_THREADS; i++)
+		pthread_create(&thread[i], NULL, append_long, told);
+	for (int i = 0; i < LONG_THREADS; i++)
+		pthread_join(thread[i], NULL);
+	_exit(90);
+}
+
+Test(audit_journal_file, long_records_of_many_at_once_outlive_their_writer)
+{
+	struct told *told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct err e = { 0 };
+	json_t *plain;
+	int status;
+
+	at.journal = true;
+	pid_t child = fork();
+	if (child == 0)
+		append_all_long(told);
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 99, "status %x", (unsigned)status);
+	cr_expect_gt(told->count, 0);
+	place_open(&at);
+	for (int i = 0; i < told->count && told->index[i]; i++) {
+		cr_assert_eq(audit_vault_read(at.log_open, told->index[i], &plain, &e), 0, "%s", e.text);
+		char *text = json_dumps(plain, 0);
+		cr_expect_gt(strlen(text), LONG_BYTES);
+		free(text);
+		json_decref(plain);
+	}
+	place_expect_clean(&at);
+	munmap(told, sizeof *told);
 }
