@@ -196,11 +196,13 @@ cuda-lines: $(BUILD)/test/kernels
 	@.ci/cuda-lines $(BUILD)
 gpu-check:
 	@tests/gpu/run $(BUILD)
-# A million cuts of each pack, and half an hour of everything on a server. SPLITS=10000000 for more.
+# A million cuts of each pack, the device's lines, and half an hour of everything on a server.
+# SPLITS=10000000 for more.
 SPLITS ?= 1000000
 SOAK_SECONDS ?= 1800
 soak: $(BUILD)/test/policy $(BUILD)/hallmark
 	SPLITS=$(SPLITS) $(BUILD)/test/policy --short-filename -j2 --filter 'policy_splits/*'
+	$(MAKE) cuda-lines
 	tests/soak/serve $(BUILD) $(SOAK_SECONDS) bench/results/soak.md
 install: $(BUILD)/hallmark install-files
 install-files: # of what is built already
