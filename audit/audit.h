@@ -41,11 +41,12 @@ struct audit_record {
 	json_t *body; /* object, or NULL for committed types */
 	const struct audit_field *field;
 	size_t field_count;
-	const char *bundle; /* policy bundle digest text, or NULL */
-	/* "completed", "redacted", "blocked", "aborted", ...; NULL for clear types */
-	const char *outcome;
-	const char *subject; /* keyed handle whose key seals the row; NULL: a key of its own */
-	json_t *retained;    /* kept in the vault beside the fields (for replay), or NULL */
+	const char *const *text; /* each field's value in canonical JSON; NULL: in its value */
+	const char *bundle;      /* policy bundle digest text, or NULL */
+	const char *outcome;     /* "completed", "redacted", ...; NULL for clear types */
+	const char *subject;     /* keyed handle whose key seals the row; NULL: a key of its own */
+	json_t *retained;        /* kept in the vault beside the fields (for replay), or NULL */
+	const char *retained_text; /* the same in canonical JSON; NULL: in retained */
 };
 
 /* The result of an acknowledged append. */
@@ -80,9 +81,9 @@ struct audit_options {
 	 * which an opening for writing makes no use but to wrap again; borrowed. NULL: the log's.
 	 */
 	const struct signing_identity *vault, *vault_before;
-	const char *origin;     /* the log's name: vkey name, first checkpoint line */
-	struct audit_hook hook; /* may be {0} */
-	const struct env *env;  /* borrowed */
+	const char *origin;        /* the log's name: vkey name, first checkpoint line */
+	struct audit_hook hook;    /* may be {0} */
+	const struct env *env;     /* borrowed */
 	struct audit_claim *claim; /* to write (audit/door.h), borrowed; NULL: taken here */
 	bool read_only; /* no lock, no append; what a killed process left in its journal is taken in */
 	bool journal, mend; /* sealed records go to HOME/journal first; private to audit/ */
@@ -95,8 +96,7 @@ struct audit_options {
 /* The name of the log of a state folder, given once to its genesis, into out[256]: from the
  * database, or where that has no log from the checkpoint. ERR_NOTFOUND: there is no log yet. It
  * counts when the log is opened under it: the checkpoint must be signed in that name. */
-int audit_log_name(struct store *store, const char *log_dir, char out[256],
-		   struct err *e) MUST_USE;
+int audit_log_name(struct store *store, const char *log_dir, char out[256], struct err *e) MUST_USE;
 
 /* Open, or create; recovers from a crash at any step. ERR_CONFLICT: another process
  * writes. ERR_VERIFY: stored state contradicts itself (says where); nothing is signed then. */

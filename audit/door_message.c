@@ -39,6 +39,20 @@ static void add_text(struct obj *o, const char *key, const char *text)
 		obj_text(o, key, text);
 }
 
+/* text: the value in canonical JSON, or NULL. Nothing where there is neither. */
+static void add_json(struct obj *o, const char *key, const json_t *value, const char *text)
+{
+	json_t *read = NULL;
+
+	if (text && json_read_written(&read, text, strlen(text), LIMIT_JSON_BYTES, LIMIT_JSON_DEPTH,
+				      NULL) < 0)
+		obj_add(o, key, NULL);
+	else if (text)
+		obj_add(o, key, read);
+	else if (value)
+		obj_share(o, key, value);
+}
+
 static void add_record(struct obj *o, const struct audit_record *r)
 {
 	struct obj record = { 0 };
@@ -47,22 +61,19 @@ static void add_record(struct obj *o, const struct audit_record *r)
 	for (size_t i = 0; i < r->field_count; i++) {
 		struct obj field = { 0 };
 		obj_text(&field, "name", r->field[i].name);
-		if (r->field[i].value)
-			obj_share(&field, "value", r->field[i].value);
+		add_json(&field, "value", r->field[i].value, r->text ? r->text[i] : NULL);
 		arr_object(&fields, &field);
 	}
 	obj_text(&record, "type", r->type);
 	if (r->n != AUDIT_NEXT)
 		obj_count(&record, "n", r->n);
-	if (r->body)
-		obj_share(&record, "body", r->body);
+	add_json(&record, "body", r->body, NULL);
 	if (r->field_count)
 		obj_array(&record, "fields", &fields);
 	add_text(&record, "bundle", r->bundle);
 	add_text(&record, "outcome", r->outcome);
 	add_text(&record, "subject", r->subject);
-	if (r->retained)
-		obj_share(&record, "retained", r->retained);
+	add_json(&record, "retained", r->retained, r->retained_text);
 	obj_object(o, "record", &record);
 	arr_free(&fields);
 }

@@ -65,18 +65,18 @@ static void add_commitment(struct merkle *m, const struct digest *c)
 	merkle_add(m, &leaf);
 }
 
-/* Append a value, or null, in canonical JSON. */
-static int add_value(const json_t *value, struct buf *out, struct err *e)
+/* Append a value, or null, in canonical JSON. text: that, if it has been written already. */
+static int add_value(const json_t *value, const char *text, struct buf *out, struct err *e)
 {
-	if (value)
+	if (value && !text)
 		return json_write_canonical(value, out, e);
-	buf_add_text(out, "null");
+	buf_add_text(out, text ? text : "null");
 	return buf_done(out, e);
 }
 
 /* One field: commitment added, member appended to what the vault seals. */
-static int add_field(const struct audit_field *f, const uint8_t salt[32], struct buf *plain,
-		     struct merkle *m, struct err *e)
+static int add_field(const struct audit_field *f, const char *text, const uint8_t salt[32],
+		     struct buf *plain, struct merkle *m, struct err *e)
 {
 	struct digest c;
 	char hex[65];
@@ -91,7 +91,7 @@ static int add_field(const struct audit_field *f, const uint8_t salt[32], struct
 	buf_add_text(plain, "\",\"value\":");
 	explicit_bzero(hex, sizeof hex);
 	size_t at = plain->len;
-	int rc = add_value(f->value, plain, e);
+	int rc = add_value(f->value, text, plain, e);
 	if (rc == 0)
 		rc = commit_text(salt, f->name, plain->bytes + at, plain->len - at, &c, e);
 	if (rc < 0) {
@@ -117,10 +117,11 @@ static int write_plain(const struct audit_record *from, const uint8_t (*salt)[32
 	for (size_t i = 0; i < from->field_count; i++) {
 		if (i)
 			buf_add_byte(plain, ',');
-		TRY(add_field(&from->field[i], salt[i], plain, &m, e));
+		TRY(add_field(&from->field[i], from->text ? from->text[i] : NULL, salt[i], plain,
+			      &m, e));
 	}
 	buf_add_text(plain, "],\"retained\":");
-	TRY(add_value(from->retained, plain, e));
+	TRY(add_value(from->retained, from->retained_text, plain, e));
 	buf_add_byte(plain, '}');
 	TRY(buf_done(plain, e));
 	if (plain->len > LIMIT_JSON_BYTES)
@@ -161,7 +162,7 @@ int audit_record_prepare(const struct audit_record *from, const struct env *env,
 		return rc;
 	}
 	if (!json_is_object(from->body) || from->field_count || from->outcome || from->retained ||
-	    from->subject)
+	    from->retained_text || from->subject)
 		return err_set(e, ERR_INPUT, "a record of type %s carries a body and nothing else",
 			       from->type);
 	return 0;

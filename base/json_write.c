@@ -1,5 +1,6 @@
 /* Writers. Canonical form: RFC 8785; its numbers: ECMA-262, Number::toString. */
 #include "base/json.h"
+#include "base/canonical.h"
 #include "base/text.h"
 
 #include <math.h>
@@ -281,4 +282,83 @@ int json_write(const json_t *value, int indent, struct buf *out, struct err *e)
 	struct writer w = { .out = out, .indent = indent, .e = e };
 	TRY(write_value(&w, value, 0));
 	return buf_done(out, e);
+}
+
+/* ---- canonical text without values ---- */
+
+/* The comma and the key of what comes. A value ends in neither bracket, and in no NUL. */
+static void put_key(struct buf *out, const char *key)
+{
+	char last = out->len ? out->bytes[out->len - 1] : '\0';
+	if (last && last != '{' && last != '[')
+		buf_add_byte(out, ',');
+	if (!key)
+		return;
+	text_json_string(out, key, strlen(key));
+	buf_add_byte(out, ':');
+}
+
+void json_put_open(struct buf *out, const char *key, char bracket)
+{
+	put_key(out, key);
+	buf_add_byte(out, (unsigned char)bracket);
+}
+
+void json_put_close(struct buf *out, char bracket) { buf_add_byte(out, (unsigned char)bracket); }
+
+void json_put_bytes(struct buf *out, const char *key, const char *text, size_t len)
+{
+	out->failed |= !text_utf8_valid(text, len);
+	put_key(out, key);
+	text_json_string(out, text, len);
+}
+
+void json_put_text(struct buf *out, const char *key, const char *text)
+{
+	if (text)
+		json_put_bytes(out, key, text, strlen(text));
+	else
+		json_put_null(out, key);
+}
+
+void json_put_digest(struct buf *out, const char *key, const struct digest *d)
+{
+	char text[DIGEST_TEXT_ROOM];
+	if (d)
+		digest_text(d, text);
+	json_put_text(out, key, d ? text : NULL);
+}
+
+void json_put_int(struct buf *out, const char *key, int64_t v)
+{
+	out->failed |= v > INTEGER_MAX || v < -INTEGER_MAX;
+	put_key(out, key);
+	write_integer(out, v);
+}
+
+void json_put_real(struct buf *out, const char *key, double v)
+{
+	struct writer w = { .out = out, .canonical = true };
+	out->failed |= !isfinite(v);
+	put_key(out, key);
+	if (isfinite(v))
+		write_real(&w, v);
+}
+
+void json_put_bool(struct buf *out, const char *key, bool v)
+{
+	put_key(out, key);
+	buf_add_text(out, v ? "true" : "false");
+}
+
+void json_put_null(struct buf *out, const char *key)
+{
+	put_key(out, key);
+	buf_add_text(out, "null");
+}
+
+void json_put_value(struct buf *out, const char *key, const json_t *value)
+{
+	put_key(out, key);
+	out->failed |= json_write_canonical(value, out, NULL) < 0;
 }

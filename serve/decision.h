@@ -46,10 +46,12 @@ json_t *serve_decision_adapter(const struct digest *root, const char *signer);
 
 #define DECISION_FIELDS 36
 
-/* The record's fields, in the order of audit's table; values are owned. */
+/* The record's fields, in the order of audit's table, and the canonical text of each. */
 struct decision_fields {
 	struct audit_field field[DECISION_FIELDS];
+	const char *text[DECISION_FIELDS];
 	size_t count;
+	struct buf all; /* of these texts, each with its NUL */
 };
 int serve_decision_fields(const struct decision *d, struct decision_fields *out,
 			  struct err *e) MUST_USE;
@@ -59,8 +61,8 @@ void serve_decision_fields_free(struct decision_fields *f);
 /* What of the request had no effect: fields, and keywords of its schema (new reference; NULL
  * without memory). */
 json_t *serve_decision_unused(const struct decision *d);
-/* What the vault keeps for replay (new reference). */
-int serve_decision_retained(const struct decision *d, json_t **out, struct err *e) MUST_USE;
+/* What the vault keeps for replay, appended in canonical JSON; nothing: nothing is kept. */
+int serve_decision_retained(const struct decision *d, struct buf *out, struct err *e) MUST_USE;
 
 /* ---- what was scanned (decision_scan.c) ---- */
 

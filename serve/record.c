@@ -196,17 +196,18 @@ static void append_lost(struct serve_chat *c)
 }
 
 /* line: of the receipt, appended. */
-static int append_decision(struct serve_chat *c, const struct decision_fields *f, json_t *retained,
-			   struct buf *line, struct err *e)
+static int append_decision(struct serve_chat *c, const struct decision_fields *f,
+			   const char *retained, struct buf *line, struct err *e)
 {
 	char bundle[DIGEST_TEXT_ROOM];
 	struct audit_record r = { .type = "decision",
 				  .n = c->n,
 				  .field = f->field,
 				  .field_count = f->count,
+				  .text = f->text,
 				  .outcome = c->decision.outcome,
 				  .subject = c->subject[0] ? c->subject : NULL,
-				  .retained = retained };
+				  .retained_text = retained };
 	if (c->decision.bundle) {
 		digest_text(c->decision.bundle, bundle);
 		r.bundle = bundle;
@@ -331,7 +332,7 @@ static int make_result(struct serve_chat *c, const struct buf *line, struct err 
 struct prepared {
 	struct serve_chat *c;
 	struct decision_fields fields;
-	json_t *retained;
+	struct buf retained;
 };
 
 static int prepare(void *self, struct err *e)
@@ -370,11 +371,11 @@ int serve_record_append(struct serve_chat *c, struct err *e)
 	if (!c->service->recording)
 		return rc;
 	if (rc == 0)
-		rc = append_decision(c, &p.fields, p.retained, &line, e);
+		rc = append_decision(c, &p.fields, p.retained.bytes, &line, e);
 	else
 		append_lost(c);
 	serve_decision_fields_free(&p.fields);
-	json_decref(p.retained);
+	buf_free(&p.retained);
 	if (rc == 0)
 		rc = make_result(c, &line, e);
 	buf_free(&line);

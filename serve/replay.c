@@ -4,6 +4,7 @@
  * the report says which one it takes. */
 #include "base/arena.h"
 #include "base/build.h"
+#include "base/canonical.h"
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/text.h"
@@ -25,7 +26,7 @@ struct replay {
 	const char *was[DECISION_FIELDS]; /* recorded values, by the log's table; else null */
 	struct arena values;
 	struct engine_means here; /* of this machine, by the options of the record */
-	const json_t *request;        /* as it was kept; and what of it is not in that: */
+	const json_t *request;    /* as it was kept; and what of it is not in that: */
 	char record[96];
 	struct digest body;
 	json_t *scans, *interventions;
@@ -34,9 +35,8 @@ struct replay {
 /* Who asked and when, and on which machine: these differ by nature and are shown, not compared. */
 static bool compared(const char *field)
 {
-	static const char *const not [] = { "subject",      "client",     "timing",
-					    "engine_build", "kernel_set", "device",
-					    "ended" };
+	static const char *const not [] = { "subject",    "client", "timing", "engine_build",
+					    "kernel_set", "device", "ended" };
 	for (size_t i = 0; i < sizeof not / sizeof *not ; i++)
 		if (strcmp(field, not [i]) == 0)
 			return false;
@@ -312,17 +312,13 @@ static int run(struct replay *r, const struct serve_replay_options *o, struct er
 
 /* ---- the report ---- */
 
-static int add_difference(json_t *list, const char *field, const char *was, json_t *value,
+static int add_difference(json_t *list, const char *field, const char *was, const char *now,
 			  struct err *e)
 {
-	struct buf now = { 0 };
-	int rc = json_write_canonical(value, &now, e);
-	if (rc == 0 && strcmp(was, now.bytes) != 0 &&
-	    json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "field", field, "recorded", was,
-						  "found", now.bytes)) < 0)
-		rc = err_set(e, ERR_NOMEM, "out of memory");
-	buf_free(&now);
-	return rc;
+	if (strcmp(was, now) == 0)
+		return 0;
+	json_t *item = json_pack("{s:s,s:s,s:s}", "field", field, "recorded", was, "found", now);
+	return json_array_append_new(list, item) < 0 ? err_set(e, ERR_NOMEM, "out of memory") : 0;
 }
 
 /* [{field, recorded, found}], in the record's order. */
@@ -335,7 +331,7 @@ static int differences(const struct replay *r, json_t *list, struct err *e)
 		const char *name = now.field[f].name;
 		bool regimes = strcmp(name, "kernel_regimes") == 0; /* same_regime was here */
 		if (compared(name) && !regimes)
-			rc = add_difference(list, name, r->was[f], now.field[f].value, e);
+			rc = add_difference(list, name, r->was[f], now.text[f], e);
 	}
 	serve_decision_fields_free(&now);
 	return rc;
@@ -433,9 +429,15 @@ static int describe(struct replay *r, const char *verdict, json_t *list, json_t 
 
 static int refuse_regime(struct replay *r, json_t **report, struct err *e)
 {
-	json_t *list = json_array(), *here = json_pack("[s]", r->here.regime);
-	int rc = add_difference(list, "kernel_regimes", recorded_regimes(r), here, e);
-	json_decref(here);
+	json_t *list = json_array();
+	struct buf here = { 0 };
+	json_put_open(&here, NULL, '[');
+	json_put_text(&here, NULL, r->here.regime);
+	json_put_close(&here, ']');
+	int rc = buf_done(&here, e);
+	if (rc == 0)
+		rc = add_difference(list, "kernel_regimes", recorded_regimes(r), here.bytes, e);
+	buf_free(&here);
 	if (rc < 0)
 		json_decref(list);
 	return rc < 0 ? rc : describe(r, "other regime", list, report, e);

@@ -156,6 +156,39 @@ Test(audit_door, a_guest_appends_reads_and_proves_like_the_writer)
 	buf_free(&proof);
 }
 
+/* A value that is text already goes as what it says. */
+Test(audit_door, values_in_canonical_text_are_the_same_as_values)
+{
+	static const char *const text[PLACE_INCIDENT] = { [0] = "\"a\\u0000b\"", [6] = "{\"k\":[1,2.5]}" };
+	struct audit_field field[PLACE_INCIDENT];
+	struct audit_record r = { .type = "incident", .n = AUDIT_NEXT, .field = field,
+				  .field_count = PLACE_INCIDENT, .text = text, .outcome = "o",
+				  .retained_text = "[7]" };
+	struct visitor v;
+	place_incident(field, NULL);
+	start(p.log_open);
+	visit(&v);
+	start(v.at.log_open);
+	struct audit_log *log[] = { p.log_open, v.at.log_open };
+	for (size_t i = 0; i < 2; i++) {
+		struct audit_receipt receipt;
+		struct err e = { 0 };
+		json_t *plain;
+		cr_assert_eq(audit_log_append(log[i], &r, &receipt, &e), 0, "%s", e.text);
+		cr_assert_eq(audit_vault_read(p.log_open, receipt.index, &plain, &e), 0, "%s", e.text);
+		const json_t *list = json_object_get(plain, "fields");
+		cr_expect_eq(json_string_length(json_object_get(json_array_get(list, 0), "value")), 3);
+		cr_expect(json_is_null(json_object_get(json_array_get(list, 1), "value")));
+		cr_expect_eq(json_object_size(json_object_get(json_array_get(list, 6), "value")), 1);
+		cr_expect_eq(json_integer_value(json_array_get(json_object_get(plain, "retained"), 0)), 7);
+		json_decref(plain);
+	}
+	stop(v.at.log_open);
+	leave(&v);
+	stop(p.log_open);
+	place_expect_clean(&p);
+}
+
 /* The view is taken again at the next read; until then it is the older one. */
 Test(audit_door, what_is_recorded_is_no_error_where_the_new_checkpoint_cannot_be_read)
 {

@@ -1,4 +1,4 @@
-#include "base/json.h"
+#include "base/canonical.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -148,4 +148,42 @@ Test(json_build, any_allocation_may_fail_and_nothing_is_kept)
 		cr_assert_eq(live, 0, "allocation %zu: %zu blocks kept", fails_at, live);
 	}
 	cr_expect_gt(fails_at, 20);
+}
+
+Test(base_json_put, writes_members_with_their_commas_and_fails_what_json_cannot_hold)
+{
+	static const double sick[] = { 1.0 / 0.0, -1.0 / 0.0, 0.0 / 0.0 };
+	struct buf b = { 0 };
+	json_put_open(&b, NULL, '{');
+	json_put_open(&b, "a", '[');
+	json_put_text(&b, NULL, "x{[");
+	json_put_int(&b, NULL, -(1LL << 53));
+	json_put_open(&b, NULL, '[');
+	json_put_close(&b, ']');
+	json_put_real(&b, NULL, 0.5);
+	json_put_close(&b, ']');
+	json_put_bool(&b, "b", false);
+	json_put_text(&b, "c", NULL);
+	json_put_close(&b, '}');
+	cr_expect_str_eq(b.bytes, "{\"a\":[\"x{[\",-9007199254740992,[],0.5],\"b\":false,\"c\":null}");
+	buf_add_byte(&b, '\0');
+	size_t at = b.len;
+	json_put_null(&b, NULL);
+	cr_expect_str_eq(b.bytes + at, "null");
+	cr_expect_not(b.failed);
+	for (size_t i = 0; i < sizeof sick / sizeof *sick; i++) {
+		buf_clear(&b);
+		json_put_real(&b, NULL, sick[i]);
+		cr_expect(b.failed, "%g", sick[i]);
+	}
+	buf_clear(&b);
+	json_put_text(&b, NULL, "\xff");
+	cr_expect(b.failed);
+	buf_clear(&b);
+	json_put_int(&b, NULL, (1LL << 53) + 1);
+	cr_expect(b.failed);
+	buf_clear(&b);
+	json_put_value(&b, NULL, NULL);
+	cr_expect(b.failed);
+	buf_free(&b);
 }
