@@ -21,15 +21,20 @@ unsigned pace_account(const struct pace *p, const void *key, size_t len)
 
 void pace_begin(struct pace *p, unsigned account)
 {
-	p->at_work++;
-	p->account[account].at_work++;
+	if (p->account[account].at_work++ > 0)
+		return;
+	p->account[account].place = (uint16_t)p->busy;
+	p->at[p->busy++] = (uint16_t)account;
 }
 
 void pace_end(struct pace *p, unsigned account)
 {
-	check(p->at_work > 0 && p->account[account].at_work > 0);
-	p->at_work--;
-	p->account[account].at_work--;
+	check(p->busy > 0 && p->account[account].at_work > 0);
+	if (--p->account[account].at_work > 0)
+		return;
+	uint16_t place = p->account[account].place, last = p->at[--p->busy];
+	p->at[place] = last;
+	p->account[last].place = place;
 }
 
 /* What it owes by now. */
@@ -52,9 +57,22 @@ void pace_spend(struct pace *p, unsigned account, int64_t cpu_us, int64_t now_us
 	p->account[account].debt_us = debt > 0 ? debt : 0;
 }
 
+/* What the one owes that owes least, of the others at work. */
+static int64_t least_of_others(struct pace *p, unsigned account, int64_t now_us)
+{
+	int64_t least = PACE_DEBT_US;
+	for (unsigned i = 0; i < p->busy && least > 0; i++) {
+		int64_t debt = p->at[i] == account ? least : settle(p, p->at[i], now_us);
+		least = debt < least ? debt : least;
+	}
+	return least;
+}
+
 int64_t pace_wait_us(struct pace *p, unsigned account, int64_t now_us)
 {
-	bool company = p->at_work > p->account[account].at_work;
-	int64_t over = company ? settle(p, account, now_us) - PACE_BURST_US : 0;
+	bool alone = p->busy == (p->account[account].at_work > 0 ? 1 : 0);
+	int64_t over = alone ? 0 : settle(p, account, now_us) - PACE_BURST_US;
+	if (over > 0)
+		over -= least_of_others(p, account, now_us);
 	return over > 0 ? (over * PACE_SHARE + p->cores - 1) / p->cores : 0;
 }

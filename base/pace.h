@@ -1,7 +1,7 @@
 /* Budgets of processor time: what clients have others' threads do for them, beside what is shared
  * out already. Each has an account, in debt by what was spent for it; a share of the machine pays
- * that back. Who owes more than a burst is to wait, but only while somebody else's requests are
- * worked on: nobody waits for nobody.
+ * that back. Who owes a burst more than somebody else whose requests are worked on is to wait:
+ * nobody waits for nobody, nor for one that has as much done.
  *
  * Accounts are found by a keyed hash, and two may share one: memory is bounded whoever comes. Not
  * synchronised; times are those of any steady clock. */
@@ -20,10 +20,12 @@
 struct pace {
 	uint64_t seed;
 	unsigned cores; /* of the machine */
-	unsigned at_work;
+	unsigned busy;  /* accounts of which requests are worked on, and which they are */
+	uint16_t at[PACE_ACCOUNTS];
 	struct {
 		int64_t debt_us, since_us;
 		unsigned at_work;
+		uint16_t place; /* in at[], while at_work */
 	} account[PACE_ACCOUNTS];
 };
 

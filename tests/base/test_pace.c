@@ -102,3 +102,26 @@ Test(pace, the_longest_wait_is_that_of_the_most_debt)
 	cr_assert_eq(pace_wait_us(p, greedy, INT64_MAX / 64), 0);
 	free(p);
 }
+
+Test(pace, two_that_have_as_much_done_do_not_keep_each_other_waiting)
+{
+	unsigned greedy, other;
+	struct pace *p = pace_new(2, &greedy, &other);
+	unsigned third = pace_account(p, "third", 5);
+	pace_begin(p, greedy);
+	pace_begin(p, other);
+	for (int i = 0; i < 1000; i++) {
+		pace_spend(p, greedy, 1000, i * 1000);
+		pace_spend(p, other, 1000, i * 1000);
+		cr_assert_eq(pace_wait_us(p, greedy, i * 1000), 0);
+		cr_assert_eq(pace_wait_us(p, other, i * 1000), 0);
+	}
+	pace_begin(p, third); /* and both wait for one that has little done */
+	cr_assert_gt(pace_wait_us(p, greedy, 1000000), 0);
+	cr_assert_gt(pace_wait_us(p, other, 1000000), 0);
+	pace_end(p, greedy);
+	cr_assert_gt(pace_wait_us(p, greedy, 1000000), 0);
+	pace_end(p, third);
+	cr_assert_eq(pace_wait_us(p, other, 1000000), 0);
+	free(p);
+}
