@@ -218,7 +218,7 @@ Test(audit_flight, where_one_cannot_be_made_durable_all_behind_it_are_refused)
 	cr_expect_eq(hold.seen, 2);
 	cr_expect_eq(in_flight(NULL), 0);
 	cr_expect_eq(audit_log_size(at.log_open), size);
-	at.time_us += 61000000;
+	__atomic_fetch_add(&at.time_us, 61000000, __ATOMIC_RELAXED);
 	cr_expect_eq(audit_log_ready(at.log_open, &e), 0, "%s", e.text);
 	cr_expect_eq(audit_log_size(at.log_open), size, "neither is in the log");
 	cr_expect_eq(place_decision(&at, NULL, "goes on"), size);

@@ -669,7 +669,7 @@ Test(audit_journal, what_cannot_be_written_is_refused_and_is_not_in_the_log)
 		cr_expect(strstr(e.text, rows[i].why) && strstr(e.text, "journal"), "%s", e.text);
 		cr_expect_eq(audit_log_size(at.log_open), size);
 		cr_expect_eq(try_decision(&e), ERR_UNAVAILABLE, "until it is opened again");
-		at.time_us += 61000000;
+		__atomic_fetch_add(&at.time_us, 61000000, __ATOMIC_RELAXED);
 		cr_expect_eq(audit_log_ready(at.log_open, &e), 0, "%s", e.text);
 		cr_expect_eq(audit_log_size(at.log_open), size, "nothing is lost, nor more there");
 		place_decision(&at, NULL, "goes on");
@@ -707,7 +707,7 @@ Test(audit_journal, frame_that_failed_after_it_was_written_is_made_none)
 	at.env.steps = (struct steps){ swap_at_written, NULL };
 	cr_expect_eq(try_decision(&e), ERR_IO, "%s", e.text);
 	at.env.steps = (struct steps){ die_at, NULL };
-	at.time_us += 61000000;
+	__atomic_fetch_add(&at.time_us, 61000000, __ATOMIC_RELAXED);
 	cr_expect_eq(audit_log_ready(at.log_open, &e), 0, "%s", e.text);
 	cr_expect_eq(audit_log_size(at.log_open), size);
 	place_decision(&at, NULL, "goes on");
@@ -734,7 +734,7 @@ static int fill_the_database(void)
 	if (rc == 0 || size < 2 + (uint64_t)taken - 1)
 		return 10;
 	setrlimit(RLIMIT_FSIZE, &none);
-	at.time_us += 61000000;
+	__atomic_fetch_add(&at.time_us, 61000000, __ATOMIC_RELAXED);
 	if (audit_log_ready(at.log_open, &e) != 0 || audit_log_size(at.log_open) != size)
 		return 11;
 	if (try_decision(&e) < 0)
