@@ -93,6 +93,8 @@ static __device__ void limit_groups(const struct kernel_gate &g, uint32_t best, 
 		take(r.group, at);
 	}
 	for (uint32_t from = 0; from < g.experts; from += WARP) {
+		/* Groups divide the experts, so size is at least 1.
+		 * NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
 		uint32_t i = from + lane(), of = (i < g.experts ? i : g.experts - 1) / size;
 		uint32_t marks = __shfl_sync(WARP_ALL, kept, (int)(of / 32));
 		if (i < g.experts && !(marks >> of % 32 & 1))
