@@ -558,6 +558,8 @@ static __device__ void run_item(const struct attend_args &a, unsigned char *shar
 				float keep = w.c.keep[c], take = w.c.take[c];
 #pragma unroll
 				for (int m = 0; m < MT; m++)
+					/* A split has a key at least.
+					 * NOLINTNEXTLINE(clang-analyzer-core.*) */
 					joined[m][n][i] = fmaf(s.one[m][n][i] + s.two[m][n][i],
 							       take, joined[m][n][i] * keep);
 			}
