@@ -277,6 +277,7 @@ void audit_journal_close(struct journal *j)
 		close(j->fd);
 	j->fd = -1;
 	j->room = j->at = 0;
+	j->tight = false;
 	buf_free(&j->again);
 }
 
@@ -379,8 +380,11 @@ bool audit_journal_place(struct journal *j, size_t len, uint64_t oldest, uint64_
 	uint64_t need = whole_blocks(len), at = oldest == UINT64_MAX ? 0 : j->at;
 	bool behind = oldest == UINT64_MAX || at > oldest;
 
-	if (behind && at + need > j->room)
+	if (behind && at + need > j->room) {
+		if (j->tight)
+			return false;
 		at = 0;
+	}
 	if (oldest != UINT64_MAX && at <= oldest && at + need >= oldest)
 		return false;
 	if (at + need > j->room)
@@ -390,9 +394,12 @@ bool audit_journal_place(struct journal *j, size_t len, uint64_t oldest, uint64_
 	return true;
 }
 
-bool audit_journal_may_grow(const struct journal *j, uint64_t oldest)
+bool audit_journal_may_grow(struct journal *j, uint64_t oldest)
 {
-	return j->room < JOURNAL_BYTES_MAX && (oldest == UINT64_MAX || j->at > oldest);
+	bool round = oldest != UINT64_MAX && j->at <= oldest; /* the new bytes would not be next */
+
+	j->tight = round && j->room < JOURNAL_BYTES_MAX;
+	return !round && j->room < JOURNAL_BYTES_MAX;
 }
 
 int audit_journal_grow(struct journal *j, struct err *e) { return write_zeros(j, j->room, e); }

@@ -14,7 +14,7 @@
 #include <sys/types.h>
 
 #define JOURNAL_NAME "journal"
-#define JOURNAL_FIRST_BYTES MIB(4) /* at first; twice as much when there is no room */
+#define JOURNAL_FIRST_BYTES MIB(4) /* at first; twice as much where frames wait for room */
 #define JOURNAL_BYTES_MAX MIB(32)
 #define JOURNAL_FRAME_BYTES MIB(4) /* of a batch; larger records go into the database at once */
 #define JOURNAL_BATCH_MAX 256      /* one tile: all hashes that its proofs need are in memory */
@@ -75,6 +75,7 @@ struct journal {
 	dev_t device;      /* which file it is */
 	ino_t inode;
 	uint64_t room, at; /* its bytes; where the next frame goes */
+	bool tight;        /* frames waited for room: it grows before it goes round again */
 	uint8_t key[32];
 	struct buf again; /* what was read back */
 	bool doubt;       /* the frame at doubt_at failed, and may be whole */
@@ -96,8 +97,9 @@ int audit_journal_leave(struct journal *j, struct err *e) MUST_USE;
 /* Find a place for a frame of that length: false: there is none as long as the frame that lies at
  * `oldest` is needed; UINT64_MAX: none is. */
 bool audit_journal_place(struct journal *j, size_t len, uint64_t oldest, uint64_t *offset);
-/* Whether it may grow now, and growing. */
-bool audit_journal_may_grow(const struct journal *j, uint64_t oldest);
+/* Whether it may grow now, for there is no place, and growing. Where it may not yet, it grows before
+ * it goes round again. */
+bool audit_journal_may_grow(struct journal *j, uint64_t oldest);
 int audit_journal_grow(struct journal *j, struct err *e) MUST_USE;
 /* Write a frame at its offset, read it back into j->again, and make it durable. Each of them may
  * fail: audit_journal_cancel then. */

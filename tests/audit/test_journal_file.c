@@ -140,6 +140,35 @@ Test(audit_journal_file, places_never_overlap)
 	cr_expect_gt(placed, 5000);
 }
 
+/* Or a server that has many answers a second waits for its database each time round. */
+Test(audit_journal_file, file_that_was_full_grows_before_it_goes_round_again)
+{
+	const size_t quarter = JOURNAL_FIRST_BYTES / 4;
+	struct journal j;
+	struct err e = { 0 };
+	uint64_t offset[4], again;
+
+	cr_assert_eq(audit_journal_open(&j, at.home, at.key, &e), 0, "%s", e.text);
+	cr_assert_eq(audit_journal_make(&j, &e), 0, "%s", e.text);
+	for (int i = 0; i < 4; i++)
+		cr_assert(audit_journal_place(&j, quarter, i ? offset[0] : UINT64_MAX, &offset[i]));
+	cr_assert(audit_journal_place(&j, quarter, offset[2], &again));
+	cr_expect_eq(again, offset[0], "round, for nobody waited yet");
+	cr_expect_not(audit_journal_place(&j, 2 * quarter, offset[2], &again), "full");
+	cr_expect_not(audit_journal_may_grow(&j, offset[2]), "the next place is not at its end");
+	for (int i = 1; i < 4; i++)
+		cr_assert(audit_journal_place(&j, quarter, offset[0], &again));
+	cr_expect_not(audit_journal_place(&j, quarter, offset[2], &again));
+	cr_assert(audit_journal_may_grow(&j, offset[2]));
+	cr_assert_eq(audit_journal_grow(&j, &e), 0, "%s", e.text);
+	cr_assert(audit_journal_place(&j, quarter, offset[2], &again));
+	cr_expect_eq(again, JOURNAL_FIRST_BYTES);
+	while (audit_journal_place(&j, quarter, offset[2], &again) && again)
+		;
+	cr_expect_eq(again, 0, "and then round, for nobody waited since");
+	cr_expect_eq(audit_journal_remove(&j, &e), 0);
+}
+
 /* ---- long records ---- */
 
 #define LONG_BYTES (MIB(1) - 4096)
