@@ -6,6 +6,7 @@
  *                                                               audit.verified
  *   checkpoint renamed into the folder                          audit.checkpoint
  *   now and then: files synced, and noted                       audit.synced, audit.settled
+ *   before that, where few are left: keys of records to come     audit.stocked      durable
  *
  * It begins LOG_BEHIND_MS after the first batch that waits, or with LOG_BEHIND_RECORDS records, or
  * when somebody asks: a reader in this process (audit_behind_drain), a batch that goes into the
@@ -248,13 +249,31 @@ static void lay_once(struct audit_log *log)
 		audit_log_settle_behind(log);
 }
 
+/* Keys for batches to come. Called and left with `lock` held. */
+static void stock_keys(struct audit_log *log)
+{
+	struct err err = { 0 };
+
+	if (!audit_vault_keys_low(log))
+		return;
+	log->behind.busy = true;
+	pthread_mutex_unlock(&log->lock);
+	int rc = audit_vault_keys_stock(log, &err);
+	pthread_mutex_lock(&log->lock);
+	log->behind.busy = false;
+	if (rc < 0 && rc != ERR_UNAVAILABLE && rc != ERR_NOMEM)
+		audit_log_fail(log, &err);
+}
+
 static void *behind_main(void *arg)
 {
 	struct audit_log *log = arg;
 
 	pthread_mutex_lock(&log->lock);
-	while (wait_for_work(log))
+	while (wait_for_work(log)) {
+		stock_keys(log);
 		lay_once(log);
+	}
 	pthread_mutex_unlock(&log->lock);
 	return NULL;
 }

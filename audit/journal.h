@@ -97,8 +97,8 @@ int audit_journal_leave(struct journal *j, struct err *e) MUST_USE;
 /* Find a place for a frame of that length: false: there is none as long as the frame that lies at
  * `oldest` is needed; UINT64_MAX: none is. */
 bool audit_journal_place(struct journal *j, size_t len, uint64_t oldest, uint64_t *offset);
-/* Whether it may grow now, for there is no place, and growing. Where it may not yet, it grows before
- * it goes round again. */
+/* Whether it may grow now, for there is no place, and growing. Where it may not yet, it grows
+ * before it goes round again. */
 bool audit_journal_may_grow(struct journal *j, uint64_t oldest);
 int audit_journal_grow(struct journal *j, struct err *e) MUST_USE;
 /* Write a frame at its offset, read it back into j->again, and make it durable. Each of them may

@@ -172,11 +172,13 @@ struct audit_log {
 	struct journal journal; /* of who writes a flight; where there is none, the leader's */
 	struct vault_keys *vault_keys; /* guarded memory */
 	bool sealing;                  /* keys are given to the batch */
-	bool fresh_doubt;              /* a key that was given may not have its row */
-	uint8_t key_prefix[8];         /* of keys that are a record's own; then their number: */
-	uint64_t key_count;            /* they are made up to here; the last `made` are not given */
-	size_t made;
+	atomic_bool fresh_doubt;       /* a key that was given may not have its row */
 	int64_t last_time_us;
+
+	/* Own keys of records. Who makes some has the writer of keys.db; they change under `lock`. */
+	uint8_t key_prefix[8]; /* of their ids; then their number: */
+	uint64_t key_count;    /* they are made up to here; the last `made` are not given */
+	size_t made, wanted;   /* so many are to be there; 0: few are asked for */
 };
 
 /* append.c: the next in the queue leads, if there is one and it is time. With `lock` held. */
@@ -406,11 +408,16 @@ struct vault_key {
 };
 /* Those of the batch that is being committed, and own keys of records to come: durable, and in
  * fresh_key too. */
-#define VAULT_MADE_MAX LOG_BATCH_MAX
+#define VAULT_MADE_MAX (2 * LOG_BATCH_MAX)
 struct vault_keys {
-	struct vault_key batch[LOG_BATCH_MAX + 1];
+	struct vault_key batch[LOG_BATCH_MAX];
 	uint8_t made[VAULT_MADE_MAX][32];
+	uint8_t coming[VAULT_MADE_MAX][32]; /* being made */
 };
+/* Make own keys for batches to come, where half of what is wanted is given: so that a batch need
+ * not wait for keys.db. By the thread behind; not while a reopening may be at it. */
+int audit_vault_keys_stock(struct audit_log *log, struct err *e) MUST_USE;
+bool audit_vault_keys_low(const struct audit_log *log); /* whether that is so; with `lock` held */
 /* Keys for all sealed records of a batch, made where needed, durable in keys.db. The leader's. */
 int audit_vault_keys_get(struct audit_log *log, struct pending *const *batch, size_t count,
 			 struct err *e) MUST_USE;
@@ -451,8 +458,8 @@ int audit_unseal(const uint8_t key[32], const void *ad, size_t ad_len, const uin
 /* ERR_NOTFOUND, or the unwrapped key. tx: of keys.db. */
 int audit_key_load(struct audit_log *log, struct store_tx *tx, const char *id, uint8_t key[32],
 		   struct err *e) MUST_USE;
-int audit_key_create(struct audit_log *log, struct store_tx *tx, struct vault_key *k,
-		     struct err *e) MUST_USE;
+int audit_key_put(struct audit_log *log, struct store_tx *tx, const char *id, const uint8_t key[32],
+		  struct err *e) MUST_USE;
 /* Wrap again what is not under the vault's key. */
 int audit_keks_rewrap(struct audit_log *log, struct err *e) MUST_USE;
 /* vault.c: the first column as a list of texts, a new reference. */

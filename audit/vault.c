@@ -36,14 +36,14 @@ static int record_ad(const struct audit_log *log, uint64_t index, const char *ty
 /* ---- keys ---- */
 
 /* For a row: noted until there is one. */
-static int key_create_fresh(struct audit_log *log, struct store_tx *tx, struct vault_key *k,
-			    struct err *e)
+static int key_put_fresh(struct audit_log *log, struct store_tx *tx, const char *id,
+			 const uint8_t key[32], struct err *e)
 {
 	struct store_stmt *st;
 
-	TRY(audit_key_create(log, tx, k, e));
+	TRY(audit_key_put(log, tx, id, key, e));
 	TRY(store_prepare(tx, "INSERT INTO fresh_key(id) VALUES($1)", &st, e));
-	store_bind_text(st, 1, k->id);
+	store_bind_text(st, 1, id);
 	return store_run(st, e);
 }
 
@@ -76,7 +76,10 @@ static int subject_key(struct audit_log *log, struct store_tx *tx, const char *s
 		return err_set(e, ERR_INPUT, "the subject's handle is longer than %zu bytes",
 			       sizeof(k->id) - 3);
 	int rc = audit_key_load(log, tx, k->id, k->key, e);
-	return rc == ERR_NOTFOUND ? key_create_fresh(log, tx, k, e) : rc;
+	if (rc != ERR_NOTFOUND)
+		return rc;
+	env_random(log->env, k->key, sizeof(k->key));
+	return key_put_fresh(log, tx, k->id, k->key, e);
 }
 
 /* The first column as a list of texts, a new reference. */
@@ -142,12 +145,14 @@ out:
 	return rc;
 }
 
-/* Own keys that stay noted: of batches in flight, and those that are made for records to come.
- * false: there are none. */
-static bool keep_noted(struct audit_log *log, char first[VAULT_KEY_ROOM], char last[VAULT_KEY_ROOM])
+/* Own keys that stay noted: of batches in hand and in flight, and those that are made for records
+ * to come. false: there are none. */
+static bool keep_noted(struct audit_log *log, size_t in_hand, char first[VAULT_KEY_ROOM],
+		       char last[VAULT_KEY_ROOM])
 {
 	pthread_mutex_lock(&log->lock);
-	uint64_t kept = log->made + log->flights.own;
+	uint64_t kept = log->made + log->flights.own + in_hand;
+	kept = kept < log->key_count ? kept : log->key_count;
 	pthread_mutex_unlock(&log->lock);
 	first[0] = last[0] = 0;
 	if (kept == 0)
@@ -158,11 +163,11 @@ static bool keep_noted(struct audit_log *log, char first[VAULT_KEY_ROOM], char l
 }
 
 /* Those that were given to batches that are durable. */
-static int forget_fresh(struct audit_log *log, struct store_tx *tx, struct err *e)
+static int forget_fresh(struct audit_log *log, struct store_tx *tx, size_t in_hand, struct err *e)
 {
 	char first[VAULT_KEY_ROOM], last[VAULT_KEY_ROOM];
 	struct store_stmt *st;
-	bool some = keep_noted(log, first, last);
+	bool some = keep_noted(log, in_hand, first, last);
 
 	TRY(store_prepare(tx,
 			  some ? "DELETE FROM fresh_key WHERE id < $1 OR id > $2"
@@ -184,14 +189,14 @@ static int settle_fresh(struct audit_log *log, struct store_tx *tx, struct err *
 	int rc;
 
 	if (!log->fresh_doubt)
-		return forget_fresh(log, tx, e);
-	keep_noted(log, first, last);
+		return forget_fresh(log, tx, 0, e);
+	keep_noted(log, 0, first, last);
 	snprintf(sql, sizeof sql, "SELECT id FROM fresh_key WHERE id < '%s' OR id > '%s'", first,
 		 last);
 	TRY(audit_key_ids(tx, sql, &ids, e));
 	TRY_OUT(remove_unused(log, tx, ids, &removed, e));
 	if (json_array_size(ids) > 0)
-		rc = forget_fresh(log, tx, e);
+		rc = forget_fresh(log, tx, 0, e);
 out:
 	json_decref(ids);
 	return rc;
@@ -212,38 +217,101 @@ static struct asked asked_by(struct pending *const *batch, size_t count)
 	return a;
 }
 
-/* Under load keys are made for some batches at once, for a transaction waits for the disk. What
- * keys.db has seen of the log lags by as many. */
+/* Under load keys are made for some batches at once, for a transaction waits for the disk, and
+ * then behind the answers. What keys.db has seen of the log lags by as many. */
 #define AHEAD_FROM 4
-#define AHEAD_BATCHES 32
+#define AHEAD_BATCHES 64
 
-/* Make own keys until there are enough; those that are there lie first. */
-static int make_own(struct audit_log *log, struct store_tx *tx, size_t own, struct err *e)
+/* So many more, into `coming`: they are there when the transaction is durable. */
+static int make_own(struct audit_log *log, struct store_tx *tx, size_t count, struct err *e)
 {
-	size_t want = own < AHEAD_FROM ? own : own * (1 + AHEAD_BATCHES);
-	struct vault_key *k = &log->vault_keys->batch[LOG_BATCH_MAX];
+	uint8_t(*key)[32] = log->vault_keys->coming;
+	char id[VAULT_KEY_ROOM];
 	int rc = 0;
 
-	want = want < VAULT_MADE_MAX ? want : VAULT_MADE_MAX;
-	while (rc == 0 && log->made < want) {
-		if (log->key_count == 0)
-			env_random(log->env, log->key_prefix, sizeof(log->key_prefix));
-		own_id(log, log->key_count, k->id);
-		rc = key_create_fresh(log, tx, k, e);
-		memcpy(log->vault_keys->made[log->made], k->key, sizeof(k->key));
-		log->key_count++;
-		log->made++;
+	if (log->key_count == 0)
+		env_random(log->env, log->key_prefix, sizeof(log->key_prefix));
+	env_random(log->env, key, count * sizeof(*key));
+	for (size_t i = 0; rc == 0 && i < count; i++) {
+		own_id(log, log->key_count + i, id);
+		rc = key_put_fresh(log, tx, id, key[i], e);
 	}
-	sodium_memzero(k, sizeof(*k));
+	return rc;
+}
+
+/* Behind those that are there. Before the transaction ends, or another would give them the same
+ * numbers. */
+static void have_own(struct audit_log *log, size_t count, bool durable)
+{
+	struct vault_keys *k = log->vault_keys;
+
+	pthread_mutex_lock(&log->lock);
+	if (durable) {
+		memcpy(k->made[log->made], k->coming, count * sizeof(*k->coming));
+		log->made += count;
+		log->key_count += count;
+	}
+	pthread_mutex_unlock(&log->lock);
+	sodium_memzero(k->coming, count * sizeof(*k->coming));
+}
+
+/* How many are missing to what a batch of so many asks for, and the next ones will. */
+static size_t missing_own(struct audit_log *log, size_t own)
+{
+	size_t want = own < AHEAD_FROM ? own : own * (1 + AHEAD_BATCHES), missing = 0;
+
+	want = want < VAULT_MADE_MAX ? want : VAULT_MADE_MAX;
+	pthread_mutex_lock(&log->lock);
+	log->wanted = own < AHEAD_FROM ? 0 : want;
+	if (log->made < own)
+		missing = want - log->made;
+	pthread_mutex_unlock(&log->lock);
+	return missing;
+}
+
+bool audit_vault_keys_low(const struct audit_log *log)
+{
+	return !log->failed && !log->fresh_doubt && log->made < log->wanted / 2;
+}
+
+static int fill_stock(struct audit_log *log, struct store_tx *tx, size_t *count, struct err *e)
+{
+	uint64_t seen;
+
+	pthread_mutex_lock(&log->lock);
+	*count = audit_vault_keys_low(log) ? log->wanted - log->made : 0;
+	size_t in_hand = log->in_hand;
+	pthread_mutex_unlock(&log->lock);
+	if (*count == 0)
+		return 0;
+	TRY(forget_fresh(log, tx, in_hand, e));
+	TRY(make_own(log, tx, *count, e));
+	TRY(audit_guard_see(log, tx, &seen, e));
+	TRY(store_commit(tx, e));
+	audit_guard_saw(log, seen);
+	env_step(log->env, "audit.stocked");
+	return 0;
+}
+
+int audit_vault_keys_stock(struct audit_log *log, struct err *e)
+{
+	struct store_tx *tx;
+	size_t count = 0;
+
+	TRY(store_write(log->keys, &tx, e));
+	int rc = fill_stock(log, tx, &count, e);
+	if (count)
+		have_own(log, count, rc == 0);
+	store_end(tx);
 	return rc;
 }
 
 static int make_keys(struct audit_log *log, struct store_tx *tx, struct pending *const *batch,
-		     size_t count, const struct asked *a, struct err *e)
+		     size_t count, const struct asked *a, size_t own, struct err *e)
 {
 	TRY(settle_fresh(log, tx, e));
-	if (log->made < a->own)
-		TRY(make_own(log, tx, a->own, e));
+	if (own)
+		TRY(make_own(log, tx, own, e));
 	for (size_t i = 0; i < count && a->subjects; i++)
 		if (batch[i]->key && batch[i]->record.from->subject)
 			TRY(subject_key(log, tx, batch[i]->record.from->subject, batch[i]->key, e));
@@ -268,12 +336,15 @@ static int commit_keys(struct audit_log *log, struct pending *const *batch, size
 
 	TRY(wait_for_subjects(log, e));
 	TRY(store_write(log->keys, &tx, e));
-	TRY_OUT(make_keys(log, tx, batch, count, a, e));
+	size_t own = missing_own(log, a->own);
+	TRY_OUT(make_keys(log, tx, batch, count, a, own, e));
 	TRY_OUT(audit_guard_see(log, tx, &seen, e));
 	TRY_OUT(store_commit(tx, e));
 	audit_guard_saw(log, seen);
 	env_step(log->env, "audit.keys");
 out:
+	if (own)
+		have_own(log, own, rc == 0);
 	store_end(tx);
 	log->fresh_doubt = rc < 0;
 	if (rc < 0)
@@ -287,6 +358,7 @@ static void give_own(struct audit_log *log, struct pending *const *batch, size_t
 	uint8_t(*made)[32] = log->vault_keys->made;
 	size_t given = 0;
 
+	pthread_mutex_lock(&log->lock);
 	for (size_t i = 0; i < count; i++) {
 		struct pending *p = batch[i];
 		if (!p->key || p->record.from->subject)
@@ -297,6 +369,15 @@ static void give_own(struct audit_log *log, struct pending *const *batch, size_t
 	log->made -= own;
 	memmove(made, made + own, log->made * sizeof(*made));
 	sodium_memzero(made + log->made, own * sizeof(*made));
+	pthread_mutex_unlock(&log->lock);
+}
+
+static bool has_own(struct audit_log *log, size_t own)
+{
+	pthread_mutex_lock(&log->lock);
+	bool there = log->made >= own;
+	pthread_mutex_unlock(&log->lock);
+	return there;
 }
 
 int audit_vault_keys_get(struct audit_log *log, struct pending *const *batch, size_t count,
@@ -320,7 +401,7 @@ int audit_vault_keys_get(struct audit_log *log, struct pending *const *batch, si
 	for (size_t i = 0; i < count; i++)
 		if (batch[i]->record.committed)
 			batch[i]->key = &log->vault_keys->batch[next++];
-	if (a.subjects || log->made < a.own)
+	if (a.subjects || !has_own(log, a.own))
 		TRY(commit_keys(log, batch, count, &a, e));
 	give_own(log, batch, count, a.own);
 	return 0;
@@ -341,8 +422,10 @@ void audit_vault_keys_drop(struct audit_log *log, struct pending *const *batch, 
 
 void audit_vault_keys_forget(struct audit_log *log)
 {
-	log->made = 0;
+	pthread_mutex_lock(&log->lock);
+	log->made = log->wanted = 0;
 	log->fresh_doubt = true;
+	pthread_mutex_unlock(&log->lock);
 }
 
 /* ---- rows ---- */

@@ -166,11 +166,11 @@ out:
 	return rc;
 }
 
-int audit_key_create(struct audit_log *log, struct store_tx *tx, struct vault_key *k, struct err *e)
+int audit_key_put(struct audit_log *log, struct store_tx *tx, const char *id, const uint8_t key[32],
+		  struct err *e)
 {
-	env_random(log->env, k->key, sizeof(k->key));
 	return put_wrapped(log, tx, "INSERT INTO subject_key(id, kek, wrapped) VALUES($1, $2, $3)",
-			   k->id, k->key, e);
+			   id, key, e);
 }
 
 /* The key of all handles, made at its first use. */
@@ -187,8 +187,10 @@ static int handle_key(struct audit_log *log, struct vault_key *k, struct err *e)
 		return rc;
 	TRY(store_write(log->keys, &tx, e));
 	rc = audit_key_load(log, tx, k->id, k->key, e); /* another may have made it meanwhile */
-	if (rc == ERR_NOTFOUND)
-		rc = audit_key_create(log, tx, k, e);
+	if (rc == ERR_NOTFOUND) {
+		env_random(log->env, k->key, sizeof(k->key));
+		rc = audit_key_put(log, tx, k->id, k->key, e);
+	}
 	if (rc == 0)
 		rc = store_commit(tx, e);
 	store_end(tx);
