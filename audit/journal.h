@@ -71,8 +71,8 @@ void audit_frame_free(struct frame *f); /* and all that follow; NULL is fine */
 
 struct journal {
 	char path[LIMIT_PATH_BYTES];
-	int fd;            /* -1: there is none */
-	dev_t device;      /* which file it is */
+	int fd;       /* -1: there is none */
+	dev_t device; /* which file it is */
 	ino_t inode;
 	uint64_t room, at; /* its bytes; where the next frame goes */
 	bool tight;        /* frames waited for room: it grows before it goes round again */
