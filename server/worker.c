@@ -21,7 +21,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SPARE 16 /* workers that wait; more of them end */
+/* Workers that wait for as long as it takes. More of them end when nothing came for one in that
+ * time, and not at once: those that a batch of records wakes together are all needed again. */
+#define SPARE 16
+#define SPARE_MS 1000
 #define KEY_END UINT64_MAX
 
 static void *work(void *arg);
@@ -206,15 +209,31 @@ static void serve_event(struct connection *c)
 	take_head(c, server_wire_recv(c, c->in->bytes + have, sizeof c->in->bytes - have));
 }
 
-/* Serve one event. False: the workers are to end, or are more than are of use. */
-static bool work_once(struct server *s)
+/* Wait for one event; the caller is among those that wait. False: it is one too many. */
+static bool wait_for_event(struct server *s, bool spare, struct epoll_event *event)
 {
-	struct epoll_event event;
 	int n;
 	do
-		n = epoll_wait(s->epoll_fd, &event, 1, -1);
+		n = epoll_wait(s->epoll_fd, event, 1, spare ? SPARE_MS : -1);
 	while (n < 0 && errno == EINTR);
-	bool ends = n < 0 || event.data.u64 == KEY_END;
+	if (n < 0)
+		event->data.u64 = KEY_END;
+	if (n != 0)
+		return true;
+	pthread_mutex_lock(&s->lock);
+	bool ends = s->waiting > SPARE;
+	s->waiting -= ends;
+	pthread_mutex_unlock(&s->lock);
+	return !ends && wait_for_event(s, false, event);
+}
+
+/* Serve one event. False: the workers are to end, or are more than are of use. */
+static bool work_once(struct server *s, bool *spare)
+{
+	struct epoll_event event;
+	if (!wait_for_event(s, *spare, &event))
+		return false;
+	bool ends = event.data.u64 == KEY_END;
 	bool resumes = !ends && event.data.u64 == SERVER_KEY_PACE;
 	struct spent mine;
 	if (resumes)
@@ -228,7 +247,7 @@ static bool work_once(struct server *s)
 		serve_event(c);
 	}
 	pthread_mutex_lock(&s->lock);
-	ends |= s->waiting >= SPARE;
+	*spare = s->waiting >= SPARE;
 	s->waiting += !ends;
 	pthread_mutex_unlock(&s->lock);
 	return !ends;
@@ -237,7 +256,8 @@ static bool work_once(struct server *s)
 static void *work(void *arg)
 {
 	struct server *s = arg;
-	while (work_once(s))
+	bool spare = false;
+	while (work_once(s, &spare))
 		;
 	pthread_mutex_lock(&s->lock);
 	if (--s->workers == 0)

@@ -2,6 +2,7 @@
 #include "tests/server/talk.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -254,6 +255,47 @@ Test(server_connections, waiting_costs_no_thread)
 		expect_one(fd[i], 200, NULL);
 		close(fd[i]);
 	}
+	stop(&r);
+}
+
+#define BURST 48
+/* Requests that are worked on at once; returns how many threads there are that were not before. */
+static int burst(const int fd[BURST], bool (*known)[1 << 22])
+{
+	struct dirent *d;
+	int more = 0, opened = atomic_load(&fake_counts.opened);
+	for (int i = 0; i < BURST; i++)
+		post(fd[i], "", SAY("pieces=1 first=300"));
+	wait_for(&fake_counts.opened, opened + BURST);
+	DIR *dir = opendir("/proc/self/task");
+	while ((d = readdir(dir)) != NULL) {
+		bool *is = &(*known)[atoi(d->d_name) % (1 << 22)];
+		more += !*is;
+		*is = true;
+	}
+	closedir(dir);
+	for (int i = 0; i < BURST; i++)
+		expect_one(fd[i], 200, NULL);
+	return more;
+}
+
+Test(server_connections, workers_of_a_burst_stay_for_the_next_and_end_without_one)
+{
+	static bool known[1 << 22]; /* thread ids are below that */
+	struct running r = start((struct server_options){ .requests_max = 256 });
+	int fd[BURST], more = BURST;
+	for (int i = 0; i < BURST; i++)
+		fd[i] = dial(r.port);
+	burst(fd, &known);
+	/* On a busy machine more time than they wait may pass between two. */
+	for (int i = 0; i < 5 && more > BURST / 4; i++)
+		more = burst(fd, &known);
+	cr_expect_leq(more, BURST / 4, "%d threads of %d are new", more, BURST);
+	for (int64_t end = now_ms() + 20000; now_ms() < end && threads() > 24;)
+		usleep(50000);
+	cr_expect_leq(threads(), 24, "%d threads", threads());
+	for (int i = 0; i < BURST; i++)
+		close(fd[i]);
 	stop(&r);
 }
 
