@@ -329,7 +329,11 @@ json_t *serve_decision_unused(const struct decision *d)
 
 static void add_answer(const struct decision *d, struct decision_fields *f)
 {
-	json_put_value(field(f, "scans"), NULL, d->scans);
+	struct buf *scans = field(f, "scans");
+	json_put_open(scans, NULL, '[');
+	if (d->scans)
+		buf_add(scans, d->scans->bytes, d->scans->len);
+	json_put_close(scans, ']');
 	put_each(field(f, "output_ids_digest"), NULL, d, put_output_ids_digest);
 	put_each(field(f, "emitted_bytes_digest"), NULL, d, put_emitted_digest);
 	put_each(field(f, "output_count"), NULL, d, put_output_count);
@@ -450,7 +454,5 @@ void serve_decision_free(struct decision *d)
 	for (unsigned i = 0; i < API_CHOICES; i++)
 		json_decref(d->choice[i].output);
 	json_decref(d->request);
-	json_decref(d->scans);
-	json_decref(d->interventions);
 	*d = (struct decision){ 0 };
 }

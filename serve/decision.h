@@ -35,7 +35,8 @@ struct decision {
 	struct answer_facts answer;
 	const struct digest *bundle; /* of the policy; NULL: none */
 	const char *mode;
-	json_t *scans, *interventions;              /* owned */
+	const struct buf *scans; /* items of an array, in canonical text; NULL: none */
+	const json_t *interventions;
 	struct decision_choice choice[API_CHOICES]; /* [asked->n] */
 	const char *outcome;
 	const char *ended_by, *ended_why; /* early, by whom, and why; NULL: it was not; unknown */
@@ -77,7 +78,9 @@ struct serve_scan {
 	uint64_t before; /* its first bytes, which were read beside it and are no part of it */
 };
 struct serve_notes {
-	json_t *scans, *interventions;
+	struct buf scans; /* items of an array, in canonical text */
+	size_t scan_count;
+	json_t *interventions;
 	bool discreet; /* no digest of a text that a rule changed is noted */
 	bool redacted;
 	int stopped; /* FILTER_BLOCKED or FILTER_LIMIT; else 0 */
@@ -87,6 +90,9 @@ void serve_notes_free(struct serve_notes *n);
 /* What a stream's record says. */
 int serve_notes_add(struct serve_notes *n, const struct serve_scan *where,
 		    const struct filter_record *r, struct err *e) MUST_USE;
+/* What is known of scans already: two arrays. */
+int serve_notes_add_given(struct serve_notes *n, const json_t *scans, const json_t *interventions,
+			  struct err *e) MUST_USE;
 /* Those of a choice behind those of the request. */
 int serve_notes_join(struct serve_notes *n, const struct serve_notes *more, struct err *e) MUST_USE;
 

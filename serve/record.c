@@ -64,8 +64,8 @@ static int join_notes(struct serve_chat *c, struct err *e)
 		TRY(serve_completion_note(&c->choice[i], e));
 		TRY(serve_notes_join(&c->notes, &c->choice[i].notes, e));
 	}
-	c->decision.scans = json_incref(c->notes.scans);
-	c->decision.interventions = json_incref(c->notes.interventions);
+	c->decision.scans = &c->notes.scans;
+	c->decision.interventions = c->notes.interventions;
 	return 0;
 }
 

@@ -61,7 +61,7 @@ static int scan_text(struct serve_chat *c, enum policy_phase phase, const struct
 {
 	struct filter_stream *f;
 	buf_clear(clean);
-	if (json_array_size(c->notes.scans) >= SCANS_MAX)
+	if (c->notes.scan_count >= SCANS_MAX)
 		return FILTER_LIMIT;
 	TRY(filter_stream_open(&f, serve_rules(c, phase),
 			       how | (serve_shadowed(c) ? FILTER_SHADOW : 0), e));
@@ -307,10 +307,9 @@ static int take_passed(struct serve_chat *c, struct err *e)
 {
 	TRY(take_prompt(c, e));
 	c->tools = json_deep_copy(c->request.tools);
-	if (json_array_extend(c->notes.scans, c->given.scans) < 0 ||
-	    json_array_extend(c->notes.interventions, c->given.interventions) < 0 ||
-	    (c->request.tools && !c->tools))
+	if (c->request.tools && !c->tools)
 		return err_set(e, ERR_NOMEM, "out of memory");
+	TRY(serve_notes_add_given(&c->notes, c->given.scans, c->given.interventions, e));
 	return FILTER_COMPLETE;
 }
 

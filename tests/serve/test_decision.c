@@ -24,7 +24,6 @@ static void setup(void)
 			       .backend = "upstream",
 			       .shape = "chat",
 			       .mode = "off",
-			       .scans = json_array(),
 			       .interventions = json_array(),
 			       .outcome = "completed" };
 	for (unsigned i = 0; i < API_CHOICES; i++)
@@ -33,6 +32,7 @@ static void setup(void)
 
 static void teardown(void)
 {
+	json_decref((json_t *)d.interventions);
 	serve_decision_free(&d);
 	api_request_free(&request);
 }
