@@ -56,7 +56,8 @@ int filter_stream_open(struct filter_stream **out, const struct filter_set *s, u
 		       struct err *e)
 {
 	*out = NULL;
-	struct filter_stream *f = calloc(1, sizeof *f);
+	struct filter_stream *f =
+		calloc(1, s->rules ? sizeof *f : offsetof(struct filter_stream, run));
 	if (!f)
 		return err_set(e, ERR_NOMEM, "out of memory for a filter stream");
 	f->set = s;
@@ -197,8 +198,9 @@ static int cut(struct filter_stream *f)
 static void step(struct filter_stream *f, bool final)
 {
 	feed_text(f, final);
-	int rc = final && f->cut ? cut(f) : 0;
-	if (final)
+	bool ends = final && filter_stream_reads(f);
+	int rc = ends && f->cut ? cut(f) : 0;
+	if (ends)
 		filter_runs_finish(f);
 	if (rc < 0 || filter_windows_scan(f, ALL_WINDOWS, final) < 0 || f->engine_limit || f->nomem) {
 		finish_closed(f, FILTER_LIMIT);

@@ -199,14 +199,12 @@ struct filter_stream {
 	uint64_t ill_end; /* raw offset behind the last ill-formed byte */
 	size_t held_max;
 
-	struct window window[WINDOWS];
 	uint32_t awake; /* set of the windows that are used and have a text: bit k is window k */
 	struct feed *all_feeds; /* of all sources */
 	struct feed *feed[SOURCES];
 	size_t feeds[SOURCES];
 	bool feeds_parted; /* SOURCE_DECODED has a state of its own */
 	struct batch batch;
-	struct run run[RUNS];
 	struct runs_place runs;
 	struct hidden hidden;
 	pcre2_match_data *match_data;
@@ -223,6 +221,10 @@ struct filter_stream {
 	struct filter_record record;
 	struct arena record_arena;
 	bool nomem, engine_limit;
+
+	/* Two thirds of all bytes, and there only where there are rules: filter_stream_reads. */
+	struct run run[RUNS];
+	struct window window[WINDOWS];
 };
 
 /* Without rules a text is only hashed, and looked at for ill-formed bytes. */

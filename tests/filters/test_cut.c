@@ -104,3 +104,19 @@ Test(filter_cut, end_of_ones_own_withholds_whole_matches_alone)
 	expect("to e.murphy@fernbank.exam", 0, false, "to [redacted]");
 	expect("at 192.168.17", 0, false, "at 192.168.17");
 }
+
+/* Its stream has no room for what rules need. */
+Test(filter_cut, text_without_rules_passes_however_it_is_read_and_ends)
+{
+	static const unsigned how[] = { 0, FILTER_SHADOW, FILTER_SHAPED, FILTER_STEERED,
+					FILTER_JSON | FILTER_KEYS_STAY };
+	static const char text[] = "{\"mail\":\"QUJDRA== a@example.org \\u0041 4111 1111 1111 1111\"}";
+	struct filter_set *all = set;
+
+	cr_assert_eq(filter_set_build(&set, NULL, 0, NULL), 0);
+	for (size_t i = 0; i < sizeof how / sizeof *how; i++)
+		for (int cut = 0; cut < 2; cut++)
+			expect(text, how[i], cut, text);
+	filter_set_free(set);
+	set = all;
+}
