@@ -106,7 +106,7 @@ endef
 $(foreach r,$(TESTED),$(eval $(call test_rule,$(r))))
 
 # Every kernels/*.cu on the host: tests/emulator stands in for the GPU, and the library for CUDA's.
-EMULATED := $(BUILD)/emulator/libhallmark_cuda.so $(BUILD)/emulator/libfaults.so $(BUILD)/emulator/libplain.so
+EMULATED := $(patsubst %,$(BUILD)/emulator/%.so,libhallmark_cuda libfaults libplain libcublas)
 $(BUILD)/obj/%.cu.o: %.cu $(BUILD)/stamp/flags
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  c++ $<")
@@ -115,10 +115,14 @@ EMULATOR := $(patsubst %,$(BUILD)/obj/tests/emulator/%.cu.o,emulator fibers ptx 
 $(BUILD)/emulator/libhallmark_cuda.so: $(patsubst %,$(BUILD)/obj/%.o,$(wildcard kernels/*.cu)) $(EMULATOR)
 $(BUILD)/emulator/libfaults.so: $(BUILD)/obj/tests/emulator/faults.cu.o $(EMULATOR)
 # A second library: the operations as plain loops.
-$(BUILD)/emulator/libplain.so: tests/emulator/plain_operations.c $(wildcard kernels/*.h) $(BUILD)/stamp/flags
+# A third, in place of cuBLAS: products of the first, in an order of its own.
+$(BUILD)/emulator/libcublas.so: tests/emulator/cublas.c $(BUILD)/stamp/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -fPIC -fvisibility=hidden -shared -o $@ $< -lm
+$(BUILD)/emulator/libplain.so: tests/emulator/plain_operations.c tests/emulator/plain_weights.h $(wildcard kernels/*.h) $(BUILD)/stamp/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-vla -Wno-unused-function -Wno-maybe-uninitialized -fPIC -fvisibility=hidden -shared -o $@ $< -lm
-$(filter-out %/libplain.so,$(EMULATED)):
+$(filter-out %/libplain.so %/libcublas.so,$(EMULATED)):
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(CXXFLAGS_ALL) -shared -o $@ $^
 # Parity of operations (tests/gpu/parity.h): here on the emulator, in tests/gpu/check.c on a device.

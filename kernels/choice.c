@@ -25,6 +25,7 @@ static const struct {
 	{ "large-32-deep", { .kind = LARGE, .rows = 32, .stages = 4 } },
 	{ "large-64-flat", { .kind = LARGE, .rows = 64, .stages = 2 } },
 	{ "large-64", { .kind = LARGE, .rows = 64, .stages = 3 } },
+	{ "cublas", { .kind = PRODUCT_FORM_CUBLAS } },
 };
 
 static const struct {
@@ -42,7 +43,8 @@ static const struct {
 };
 
 /* By reasoning, until it is measured: experts of a pass have few rows each, so their weights are
- * what takes the time, up to about 16 rows. What has many is limited by matrix units. */
+ * what takes the time, up to about 16 rows. What has many is limited by matrix units. From which
+ * rows on cuBLAS pays: docs/scaling.md. */
 static const struct device_choice_line built_in[] = {
 	{ DEVICE_product, KERNEL_BF16, DEVICE_EXPERTS, 1, 16 },
 	{ DEVICE_product, KERNEL_BF16, DEVICE_EXPERTS, 5, 32 },
@@ -53,9 +55,20 @@ static const struct device_choice_line built_in[] = {
 	{ DEVICE_product, KERNEL_Q8, DEVICE_EXPERTS, 1, 16 },
 	{ DEVICE_product, KERNEL_Q4, DEVICE_EXPERTS, 1, 16 },
 	{ DEVICE_product, KERNEL_MXFP4, DEVICE_EXPERTS, 1, 16 },
+	{ DEVICE_product, KERNEL_BF16, DEVICE_FAST, 0, 512 },
+	{ DEVICE_product, KERNEL_BF16, DEVICE_FAST, 8, UINT32_MAX },
+	{ DEVICE_product, KERNEL_FP8, DEVICE_FAST, 0, 512 },
+	{ DEVICE_product, KERNEL_FP8, DEVICE_FAST, 8, UINT32_MAX },
+	{ DEVICE_product, KERNEL_Q8, DEVICE_FAST, 0, 512 },
+	{ DEVICE_product, KERNEL_Q8, DEVICE_FAST, 8, UINT32_MAX },
+	{ DEVICE_product, KERNEL_Q4, DEVICE_FAST, 0, 512 },
+	{ DEVICE_product, KERNEL_Q4, DEVICE_FAST, 8, UINT32_MAX },
+	{ DEVICE_product, KERNEL_MXFP4, DEVICE_FAST, 0, 512 },
+	{ DEVICE_product, KERNEL_MXFP4, DEVICE_FAST, 8, UINT32_MAX },
 };
 
-static const char *const classes[DEVICE_CLASSES] = { "experts", "dense", "heads", "latent" };
+static const char *const classes[DEVICE_CLASSES] = { "experts", "dense", "heads", "latent",
+						     "fast" };
 static const char *const caches[] = { [KERNEL_CACHE_F32] = "f32", [KERNEL_CACHE_BF16] = "bf16" };
 
 /* ---- forms ---- */
@@ -166,6 +179,9 @@ static bool line_parse(const char *text, struct device_choice_line *out)
 	int s = number_of(shapes, DEVICE_CLASSES, class_name);
 	int n = attend ? number_of(form, device_forms(DEVICE_attend), attend_name)
 		       : number_of(form, device_forms(DEVICE_product), product_name);
+	if (!attend && n > 0 &&
+	    (products[n].form.kind == PRODUCT_FORM_CUBLAS) != (s == DEVICE_FAST))
+		return false;
 	*out = (struct device_choice_line){ attend ? DEVICE_attend : DEVICE_product, (uint8_t)f,
 					    (uint8_t)s, (uint8_t)n, rows };
 	return f >= 0 && s >= 0 && n >= 0;
@@ -282,4 +298,16 @@ uint32_t device_choice_find(const struct device_choice *c, enum device_operation
 		best = !best || l->rows < best->rows ? l : best;
 	}
 	return best ? best->form : 0;
+}
+
+bool device_choice_cublas(const struct device_choice *c, enum kernel_format format, uint32_t rows)
+{
+	bool any = false;
+	for (int f = 0; f < KERNEL_FORMATS; f++) {
+		uint32_t form =
+			device_choice_find(c, DEVICE_product, (uint8_t)f, DEVICE_FAST, rows);
+		if (format == KERNEL_FORMATS || (int)format == f)
+			any |= products[form].form.kind == PRODUCT_FORM_CUBLAS;
+	}
+	return any;
 }

@@ -1,8 +1,9 @@
-/* Which form of an operation a device runs: forms give the same bits, and which is the fastest was
- * measured. A table says it for an operation, the format of what it streams, a class of shapes and
- * the number of rows; what it does not name is as the library thinks best. Without a file it is a
- * built-in one. `make gpu-check` times all forms and writes BUILD/gpu/choice.txt, which is read
- * where HALLMARK_CUDA_CHOICE names it, or as libhallmark_cuda.choice beside the library:
+/* Which form of an operation a device runs: forms give the same bits, but for cuBLAS's, and which
+ * is the fastest was measured. A table says it for an operation, the format of what it streams, a
+ * class of shapes and the number of rows; what it does not name is as the library thinks best.
+ * Without a file it is a built-in one. `make gpu-check` times all forms and writes
+ * BUILD/gpu/choice.txt, which is read where HALLMARK_CUDA_CHOICE names it, or as
+ * libhallmark_cuda.choice beside the library:
  *
  *   hallmark cuda choice 1
  *   device NVIDIA H200                      as device_facts has it
@@ -10,6 +11,8 @@
  *   library 10 3f00c2d1a5e7b911             DEVICE_TABLE_VERSION, device_forms_digest()
  *   product bf16 experts 8 narrow-one       rows up to 8, more than another line of the kind
  *   attend bf16 latent 64 queries-8
+ *   product bf16 fast 512 auto              beyond 512 rows the fast regime's dense products are
+ *   product bf16 fast 4294967295 cublas     cuBLAS's, where that is there: the one bits depend on
  *
  * Lines that begin with # and empty ones count for nothing. A file of another device or library, or
  * one with a mistake, is refused with a sentence, and the built-in table is used. */
@@ -21,7 +24,14 @@
 #define DEVICE_CHOICES 512 /* lines of a table */
 
 /* What a product's job is, or what attention reads. */
-enum device_class { DEVICE_EXPERTS, DEVICE_DENSE, DEVICE_HEADS, DEVICE_LATENT, DEVICE_CLASSES };
+enum device_class {
+	DEVICE_EXPERTS,
+	DEVICE_DENSE,
+	DEVICE_HEADS,
+	DEVICE_LATENT,
+	DEVICE_FAST, /* a dense job of many rows in the fast regime */
+	DEVICE_CLASSES
+};
 
 struct device_choice_line {
 	uint8_t operation; /* DEVICE_product or DEVICE_attend */
@@ -63,6 +73,8 @@ int device_choice_write(char *out, size_t room, const struct device_choice_line 
 /* The number of the form for these; 0: the table has no line. rows: what a job is likely to have */
 uint32_t device_choice_find(const struct device_choice *c, enum device_operation o, uint8_t format,
 			    enum device_class shapes, uint32_t rows);
+/* Are the fast regime's dense products of so many rows cuBLAS's? Of format KERNEL_FORMATS: any. */
+bool device_choice_cublas(const struct device_choice *c, enum kernel_format format, uint32_t rows);
 /* The table of an open device. */
 const struct device_choice *device_choices(const struct device *d);
 

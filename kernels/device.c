@@ -307,6 +307,16 @@ int device_run(struct device_stream *s, enum device_operation o, const void *arg
 	return answer(s->device, error, t->operation[o].name, e);
 }
 
+bool device_dense_version(const struct device *d, char *out, size_t room)
+{
+	return d->table->dense_version(out, room);
+}
+
+int device_dense_open(struct device_stream *s, struct err *e)
+{
+	return answer(s->device, entered(s->device)->dense_open(s->at), "begin with cuBLAS", e);
+}
+
 /* ---- lists of operations ---- */
 
 struct device_steps {

@@ -103,6 +103,14 @@ int device_run(struct device_stream *s, enum device_operation o, const void *arg
 	}
 DEVICE_OPERATIONS(DEVICE_CALL)
 
+/* cuBLAS, for product_dense: its version ("13.0.2"); false: neither what HALLMARK_CUBLAS names nor,
+ * where that is not set, libcublas.so.13 or .12 can be loaded. Then the operation is not available.
+ * No GPU is asked. */
+bool device_dense_version(const struct device *d, char *out, size_t room);
+/* Once, before the stream's first product_dense. ERR_UNSUPPORTED: there is no cuBLAS; ERR_IO with
+ * its own words. */
+int device_dense_open(struct device_stream *s, struct err *e) MUST_USE;
+
 /* ---- lists of operations, run many times ---- */
 
 struct device_step {

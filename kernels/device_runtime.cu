@@ -1,4 +1,5 @@
 /* The library's table: memory and streams by CUDA's runtime, operations by the other .cu files. */
+#include "kernels/device_cublas.h"
 #include "kernels/device_runtime.h"
 
 #include <stdio.h>
@@ -13,7 +14,11 @@ uint32_t device_shared_most = DEVICE_SHARED_FREE;
 thread_local bool device_launch_ahead;
 cudaLaunchAttribute device_ahead_attribute;
 
-static const char *why(int error) { return cudaGetErrorString((cudaError_t)error); }
+static const char *why(int error)
+{
+	const char *words = device_cublas_why(error);
+	return words ? words : cudaGetErrorString((cudaError_t)error);
+}
 
 /* After these every call fails until the program ends. */
 static bool is_lost(int error)
@@ -107,6 +112,7 @@ static int stream_close(void *stream)
 		cudaEventDestroy(s->began);
 	if (s->ended)
 		cudaEventDestroy(s->ended);
+	device_cublas_close(s->at);
 	if (s->at)
 		cudaStreamDestroy(s->at);
 	delete s;
@@ -130,6 +136,8 @@ static int stream_open(void **out)
 
 cudaStream_t device_stream_of(void *stream) { return ((struct stream *)stream)->at; }
 static cudaStream_t stream_of(void *stream) { return device_stream_of(stream); }
+
+static int dense_open(void *stream) { return device_cublas_open(stream_of(stream)); }
 
 static int wait_for(void *stream) { return cudaStreamSynchronize(stream_of(stream)); }
 
@@ -213,6 +221,8 @@ extern "C" __attribute__((visibility("default"))) const struct device_table *hal
 		device_steps_make,
 		device_steps_go,
 		device_steps_end,
+		device_cublas_version,
+		dense_open,
 	};
 	return &table;
 }

@@ -24,12 +24,14 @@ struct steps {
 	bool latent;                /* KERNEL: which */
 };
 
-/* Give all to the stream; a launch that follows another one may begin ahead of its end. */
+/* Give all to the stream; a launch that follows another one may begin ahead of its end, but not of
+ * what is cuBLAS's, which need not be a kernel. */
 static int launch_all(const struct steps *s, void *stream, bool ahead)
 {
 	int error = 0;
 	for (uint32_t i = 0; i < s->count && error == 0; i++) {
-		device_launch_ahead = ahead && i > 0;
+		device_launch_ahead =
+			ahead && i > 0 && s->record[i - 1].operation != DEVICE_product_dense;
 		error = device_operations[s->record[i].operation].run(stream, s->record[i].args);
 	}
 	device_launch_ahead = false;

@@ -5,7 +5,7 @@
 
 #include "kernels/device.h"
 
-#define DEVICE_TABLE_VERSION 12 /* raise with every change of this file or of operation.h */
+#define DEVICE_TABLE_VERSION 13 /* raise with every change of this file or of operation.h */
 #define DEVICE_TABLE_SYMBOL "hallmark_cuda"
 
 enum device_way { DEVICE_UP, DEVICE_DOWN, DEVICE_WITHIN };
@@ -48,6 +48,8 @@ struct device_table {
 			  enum device_steps_way way, void **out);
 	int (*steps_run)(void *stream, void *steps);
 	int (*steps_close)(void *steps);
+	bool (*dense_version)(char *out, size_t room); /* false: no cuBLAS, out is empty */
+	int (*dense_open)(void *stream);
 };
 
 typedef const struct device_table *device_table_function(void);

@@ -23,9 +23,11 @@
 #include "kernels/operation_product.h"
 #include "kernels/operation_rows.h"
 
-#define DEVICE_OPERATIONS(row)                                                       \
+/* Those that one kernel of a whole list has (kernels/step.cu), and one that the host begins. */
+#define DEVICE_STEP_OPERATIONS(row)                                                  \
 	row(close_rows) row(norm_rows) row(gate_value) row(moe_gate) row(sort_slots) \
 		row(gqa_place) row(mla_place) row(attend) row(product) row(draw_ids)
+#define DEVICE_OPERATIONS(row) DEVICE_STEP_OPERATIONS(row) row(product_dense)
 
 #define DEVICE_ENUMERATOR(name) DEVICE_##name,
 enum device_operation { DEVICE_OPERATIONS(DEVICE_ENUMERATOR) DEVICE_OPERATION_COUNT };

@@ -40,7 +40,12 @@ enum device_rows { DEVICE_ROWS_ALL, DEVICE_ROWS_WANTED };
 
 /* How a product is computed; no bit depends on it. All zero: as the library thinks best. A shape
  * that does not fit the device is made smaller. */
-enum product_kind { PRODUCT_FORM_AUTO, PRODUCT_FORM_NARROW, PRODUCT_FORM_LARGE };
+enum product_kind {
+	PRODUCT_FORM_AUTO,
+	PRODUCT_FORM_NARROW,
+	PRODUCT_FORM_LARGE,
+	PRODUCT_FORM_CUBLAS /* not of this operation: product_dense in its place */
+};
 struct product_form {
 	uint8_t kind;   /* NARROW: for weights that stream; LARGE: for matrix units */
 	uint8_t blocks; /* NARROW: of a multiprocessor, 1 or 2 */
@@ -103,5 +108,29 @@ static inline size_t device_tiles_place(struct device_job *job, uint32_t jobs, u
 	}
 	return used;
 }
+
+/* K as cuBLAS gets it: the padding is zeros. A macro, for both sides. */
+#define DEVICE_DENSE_COLUMNS(columns) (((columns) + 63u) / 64u * 64u)
+
+/* What one job of the fast regime says, by cuBLAS (kernels/product_dense.cu): the matrix and the
+ * rows as bf16 numbers, sums in f32 in an order of cuBLAS's own. The stream is ready for it
+ * (device_dense_open), else it is refused as not supported.
+ *
+ * The library gets rows_most rows whatever the pass has, so a recorded call is that of every pass,
+ * and bits depend on rows_most and not on the pass. Those beyond the pass's are zeros; what they
+ * become is written to out, which has room for all of them. */
+struct product_dense_args {
+	const struct device_batch *batch;
+	/* no pick, no range; formats of which a value is one bf16 number. In host memory */
+	struct device_job job;
+	uint32_t rows_most;
+	bool rows_ready; /* x is in `rows` already: that of the operation before, which was one too */
+	/* Device memory at multiples of 256 bytes, for as long as the operation runs: */
+	void *weights;   /* [outputs][K] bf16, K = DEVICE_DENSE_COLUMNS */
+	void *rows;      /* [rows_most][K] bf16 */
+	float *up;       /* [rows_most][outputs], with job.up alone */
+	void *workspace; /* cuBLAS's own */
+	size_t workspace_bytes;
+};
 
 #endif

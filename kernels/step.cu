@@ -67,7 +67,7 @@ static __device__ void step_fetch(const struct step_list &l, uint32_t i, struct 
 	{                                                                            \
 		name##_block(*(const struct name##_args *)r.args, shared);           \
 	}
-DEVICE_OPERATIONS(STEP_CALL)
+DEVICE_STEP_OPERATIONS(STEP_CALL)
 
 template <bool latent>
 static __device__ __forceinline__ void step_operation(const struct step_record &r,
@@ -78,7 +78,7 @@ static __device__ __forceinline__ void step_operation(const struct step_record &
 		name##_call<latent>(r, shared); \
 		break;
 	switch (r.operation) {
-		DEVICE_OPERATIONS(STEP_CASE)
+		DEVICE_STEP_OPERATIONS(STEP_CASE)
 	}
 }
 
@@ -143,7 +143,7 @@ static size_t step_shared(const struct step_record &r, bool *valid)
 		*valid = name##_valid(*(const struct name##_args *)r.args); \
 		return name##_shared(*(const struct name##_args *)r.args);
 	switch (r.operation) {
-		DEVICE_OPERATIONS(STEP_SHARED)
+		DEVICE_STEP_OPERATIONS(STEP_SHARED)
 	}
 	*valid = false;
 	return 0;
@@ -157,6 +157,8 @@ bool step_is_latent(const struct step_record &r)
 int step_takes(const struct step_record &r, bool latent)
 {
 	bool valid;
+	if (r.operation == DEVICE_product_dense)
+		return cudaErrorNotSupported;
 	if (r.operation == DEVICE_product) {
 		const struct product_args *a = (const struct product_args *)r.args;
 		if (a->rows_most > PRODUCT_NARROW || a->fast)

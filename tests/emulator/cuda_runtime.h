@@ -298,6 +298,9 @@ static inline unsigned __byte_perm(unsigned low, unsigned high, unsigned selecto
 template <typename T> static T min(T a, T b) { return b < a ? b : a; }
 template <typename T> static T max(T a, T b) { return a < b ? b : a; }
 
+/* A real library on this machine is not for emulated memory: only one that is named is loaded. */
+#define DEVICE_CUBLAS_NAMES "no-such-libcublas.so"
+
 #include "tests/emulator/ptx.h"
 #include "tests/emulator/warpgroup.h"
 #include "tests/emulator/runtime.h"

@@ -128,24 +128,33 @@ uint64_t used_bytes()
 
 /* ---- launches ---- */
 
-cudaError_t execute(const struct emulator_kernel &kernel)
+cudaError_t launch_begins()
 {
-	if (++launches > set.lose_after) {
-		lost = true;
-		return is_lost();
-	}
-	bool ok = set.races ? emulator_run_races(kernel) : emulator_run(kernel, EMULATOR_SHUFFLED, nullptr);
-	if (!ok)
-		return refuse(cudaErrorLaunchFailure, "%s", emulator_why());
+	if (++launches <= set.lose_after)
+		return cudaSuccess;
+	lost = true;
+	return is_lost();
+}
+
+cudaError_t guards_check(const char *name)
+{
 	for (auto &[at, a] : allocated) {
 		if (guarded_whole(a))
 			continue;
 		memset(a.block, EMULATOR_GUARD, guard);
 		memset(a.block + guard + a.bytes, EMULATOR_GUARD, guard);
-		return refuse(cudaErrorLaunchFailure, "a write outside an allocation of %zu bytes (%.100s)", a.bytes,
-			      kernel.name.c_str());
+		return refuse(cudaErrorLaunchFailure, "a write outside an allocation of %zu bytes (%.100s)", a.bytes, name);
 	}
 	return cudaSuccess;
+}
+
+cudaError_t execute(const struct emulator_kernel &kernel)
+{
+	cudaError_t error = launch_begins();
+	if (error != cudaSuccess)
+		return error;
+	bool ok = set.races ? emulator_run_races(kernel) : emulator_run(kernel, EMULATOR_SHUFFLED, nullptr);
+	return ok ? guards_check(kernel.name.c_str()) : refuse(cudaErrorLaunchFailure, "%s", emulator_why());
 }
 
 typedef std::function<cudaError_t()> step;
@@ -294,6 +303,18 @@ cudaError_t emulator_launch(const char *words, const cudaLaunchConfig_t *config,
 	if (error == cudaSuccess)
 		error = give(config->stream, [k] { return execute(k); });
 	return error;
+}
+
+int emulator_give(cudaStream_t stream, void (*work)(const void *data), const void *data, size_t bytes)
+{
+	ENTER();
+	const std::string kept((const char *)data, bytes);
+	return give(stream, [work, kept] {
+		cudaError_t error = launch_begins();
+		if (error == cudaSuccess)
+			work(kept.data());
+		return error == cudaSuccess ? guards_check("work of another library") : error;
+	});
 }
 
 /* ---- devices ---- */

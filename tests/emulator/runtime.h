@@ -10,6 +10,8 @@
  *   EMULATOR_SHARED=BYTES                      of shared memory that a block may have (as the capability)
  *   EMULATOR_DRIVER=VERSION                    the driver's (13000); older than the runtime: no device
  *   EMULATOR_LOSE_AFTER=N                      after N launches the device is lost: every call fails
+ *   EMULATOR_CUBLAS_VERSION=1.2.3              of build/emulator/libcublas.so (cublas.c)
+ *   EMULATOR_CUBLAS_FAILS=N                    its N-th product and later ones fail; 0: its opening
  *   EMULATOR_RACES=1                           run each launch in opposite orders, and compare */
 #ifndef EMULATOR_RUNTIME_H
 #define EMULATOR_RUNTIME_H
@@ -185,6 +187,11 @@ static cudaError_t emulator_launch_kernel(const char *words, const cudaLaunchCon
 	}(given...);
 }
 #define cudaLaunchKernelEx(config, ...) emulator_launch_kernel(#__VA_ARGS__, config, __VA_ARGS__)
+
+/* A launch of work that is no kernel: it gets a copy of the data. For tests/emulator/cublas.c. */
+extern "C" __attribute__((visibility("default"))) int emulator_give(cudaStream_t stream,
+								     void (*work)(const void *data),
+								     const void *data, size_t bytes);
 
 /* For tests: launches so far, those of graphs too. */
 extern "C" __attribute__((visibility("default"))) uint64_t emulator_launches();

@@ -35,6 +35,7 @@
 	row(attend)       \
 	row(product)      \
 	row(product_fast) \
+	row(product_dense) \
 	row(draw_ids)
 
 struct parity_owned;

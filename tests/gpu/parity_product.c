@@ -237,6 +237,8 @@ static void same_in_forms(struct parity *p, const struct side *s, const struct r
 {
 	enum kernel_format f = s->w.w->format;
 	for (uint32_t i = 1; i < device_forms(DEVICE_product); i++) {
+		if (device_product_form(i).kind == PRODUCT_FORM_CUBLAS)
+			continue; /* another operation */
 		const char *form = device_form_name(DEVICE_product, i);
 		bool often = f == KERNEL_BF16 || f == KERNEL_Q4 || p->large;
 		if (!often && strcmp(form, "narrow") != 0 && strcmp(form, "large-16") != 0)

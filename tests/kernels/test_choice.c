@@ -25,8 +25,9 @@ Test(choice, every_form_is_written_and_read_back)
 	static const enum device_operation both[] = { DEVICE_product, DEVICE_attend };
 	for (size_t o = 0; o < 2; o++) {
 		for (uint32_t f = 0; f < device_forms(both[o]); f++) {
-			struct device_choice_line l = { (uint8_t)both[o], KERNEL_CACHE_BF16, DEVICE_DENSE,
-				                        (uint8_t)f, 8 };
+			bool fast = strcmp(device_form_name(both[o], f), "cublas") == 0;
+			struct device_choice_line l = { (uint8_t)both[o], KERNEL_CACHE_BF16,
+				                        fast ? DEVICE_FAST : DEVICE_DENSE, (uint8_t)f, 8 };
 			char line[200];
 			device_choice_write(line, sizeof line, &l);
 			cr_assert_eq(device_choice_parse(file_of(line), &h200, &table, &e), 0, "%s: %s", line,
@@ -115,4 +116,22 @@ Test(choice, a_library_is_opened_with_the_file_that_is_named_or_says_why_not)
 	device_choice_open("/nowhere/lib.so", &h200, &table);
 	cr_assert_not_null(strstr(table.said, "cannot be read"), "%s", table.said);
 	cr_assert_gt(table.lines, 0);
+}
+
+Test(choice, cublas_is_for_dense_products_of_the_fast_regime_alone)
+{
+	static const char *const refused[] = { "product bf16 dense 8 cublas\n", "product bf16 experts 8 cublas\n",
+		                               "product bf16 fast 8 large-64\n", "attend bf16 fast 8 cublas\n" };
+	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+		cr_expect_eq(device_choice_parse(file_of(refused[i]), &h200, &table, &e), ERR_INPUT, "%s", refused[i]);
+	device_choice_built_in(90, &table);
+	cr_expect_not(device_choice_cublas(&table, KERNEL_BF16, 512));
+	cr_expect(device_choice_cublas(&table, KERNEL_BF16, 513));
+	cr_expect(device_choice_cublas(&table, KERNEL_MXFP4, 2048));
+	cr_expect_not(device_choice_cublas(&table, KERNEL_F32, 2048));
+	cr_expect(device_choice_cublas(&table, KERNEL_FORMATS, 1024));
+	const char *never = "product bf16 fast 1024 cublas\nproduct bf16 fast 4294967295 auto\n";
+	cr_assert_eq(device_choice_parse(file_of(never), &h200, &table, &e), 0, "%s", e.text);
+	cr_expect(device_choice_cublas(&table, KERNEL_BF16, 1024));
+	cr_expect_not(device_choice_cublas(&table, KERNEL_FORMATS, 1025));
 }

@@ -27,6 +27,8 @@ static void open_emulated(struct parity *p)
 	cr_assert_gt(len, 0);
 	self[len] = '\0';
 	*strrchr(self, '/') = '\0';
+	snprintf(path, sizeof path, "%s/../emulator/libcublas.so", self);
+	setenv("HALLMARK_CUBLAS", path, 0);
 	snprintf(path, sizeof path, "%s/../emulator/libhallmark_cuda.so", self);
 	*p = (struct parity){ .seed = 20, .say = print };
 	cr_assert_eq(device_open(&p->device, path, &e), 0, "%s", e.text);
@@ -94,9 +96,10 @@ ParameterizedTest(const size_t *i, parity, blocks_and_the_kernel_of_a_step_chang
 static void on_capability(const char *capability)
 {
 	static const struct parity_function all[] = { { "attend", parity_attend },
-						      { "product_fast", parity_product_fast } };
+						      { "product_fast", parity_product_fast },
+						      { "product_dense", parity_product_dense } };
 	setenv("EMULATOR_CAPABILITY", capability, 1);
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
 		struct parity p;
 		open_emulated(&p);
 		cr_assert_eq(parity_call(&p, &all[i]), 0, "%s on %s: %u of %u checks failed", all[i].name,
