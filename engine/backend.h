@@ -124,9 +124,8 @@ int cpu_open(struct backend **out, const struct backend_order *o, struct err *e)
 /* A GPU (cuda.c). ERR_UNAVAILABLE: there is none that can be used, or it has too little memory;
  * ERR_UNSUPPORTED: the model has what is not computed there, by name. */
 int cuda_open(struct backend **out, const struct backend_order *o, struct err *e) MUST_USE;
-const char *cuda_regime(bool fast);
-/* The kernel set that GPU `which` would have; ERR_UNAVAILABLE as of cuda_open. */
-int cuda_means(uint32_t which, char *set, size_t room, struct err *e) MUST_USE;
+/* The kernel set and regime that GPU `which` would have; ERR_UNAVAILABLE as of cuda_open. */
+int cuda_means(uint32_t which, bool fast, struct engine_means *out, struct err *e) MUST_USE;
 
 /* Opens a backend: cpu_open, or another. */
 typedef int backend_opener(struct backend **out, const struct backend_order *o, struct err *e);

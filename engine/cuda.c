@@ -107,17 +107,12 @@ static int device_find(struct device **out, struct device_stream **stream, uint3
 	return err_set(e, ERR_UNAVAILABLE, "no GPU can be used here: %.500s", why.text);
 }
 
-static void set_name(const struct device *d, char *set, size_t room)
-{
-	snprintf(set, room, "cuda-sm%u", device_info(d)->capability);
-}
-
-int cuda_means(uint32_t which, char *set, size_t room, struct err *e)
+int cuda_means(uint32_t which, bool fast, struct engine_means *out, struct err *e)
 {
 	struct device *d;
 	struct device_stream *s;
 	TRY(device_find(&d, &s, which, e));
-	set_name(d, set, room);
+	(void)cuda_dense_name(d, fast, out);
 	device_stream_close(s);
 	device_close(d);
 	return 0;
@@ -127,8 +122,9 @@ static int parts_open(struct cuda *m, const struct backend_order *o, struct err 
 {
 	TRY(device_find(&m->device, &m->stream, o->which, e));
 	snprintf(m->name, sizeof m->name, "%s", device_info(m->device)->name);
-	set_name(m->device, m->set, sizeof m->set);
+	m->cublas = cuda_dense_name(m->device, o->fast, &m->means);
 	TRY(cuda_check(m, e));
+	TRY(cuda_dense_open(m, e));
 	for (uint32_t i = 0; i < m->config.rope_count; i++)
 		TRY(rope_table_open(&m->rope[i], &m->config.ropes[i], e));
 	m->backend.page_bytes = cuda_page_layout(m);
@@ -149,9 +145,9 @@ int cuda_open(struct backend **out, const struct backend_order *o, struct err *e
 			     .device = "cuda",
 			     .layout = "cuda/1",
 			     .device_name = m->name,
-			     .set = m->set,
+			     .set = m->means.set,
 			     .numerics = o->fast ? "fast" : "canonical",
-			     .regime = cuda_regime(o->fast),
+			     .regime = m->means.regime,
 			     .pages = cuda_pages,
 			     .page_copy = cuda_page_copy,
 			     .states = cuda_states,
@@ -179,5 +175,3 @@ int cuda_open(struct backend **out, const struct backend_order *o, struct err *e
 	*out = &m->backend;
 	return 0;
 }
-
-const char *cuda_regime(bool fast) { return fast ? "cuda-fast/1" : "cuda/1"; }

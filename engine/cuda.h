@@ -60,6 +60,7 @@ union cuda_args {
 	struct gqa_place_args gqa_place;
 	struct mla_place_args mla_place;
 	struct attend_args attend;
+	struct product_dense_args product_dense;
 };
 
 struct cuda_step {
@@ -98,6 +99,12 @@ struct cuda_work {
 	/* Rows as bf16, for the fast form of products; 0 bytes where there is none. */
 	unsigned char *tiles;
 	size_t tile_bytes;
+	/* Of dense products by cuBLAS (struct product_dense_args); 0 bytes where none is. */
+	struct cuda_dense {
+		unsigned char *weights, *rows, *workspace;
+		float *up;
+		size_t weight_bytes, row_bytes, up_bytes, workspace_bytes;
+	} dense;
 	uint32_t splits; /* that a row has at most */
 };
 
@@ -140,7 +147,8 @@ struct cuda_share {
 
 struct cuda {
 	struct backend backend; /* first */
-	char name[256], set[16];
+	char name[256];
+	struct engine_means means; /* names of its set and regime */
 	struct model_config config;
 	struct device *device;
 	struct device_stream *stream; /* of passes */
@@ -148,6 +156,7 @@ struct cuda {
 	struct cpu *packer; /* packs what comes; NULL once everything has */
 	enum kernel_cache kind;
 	uint32_t terms; /* of rows in products: regime */
+	bool cublas;    /* it is there, and the table of choices asks for it */
 	struct cpu_most most;
 	size_t page_at[MODEL_LAYERS];
 	struct cuda_weights weights;
@@ -243,7 +252,19 @@ struct device_job *cuda_job_add(struct cuda_maker *k, const struct kernel_matrix
 struct product_args cuda_product_of(const struct cuda_maker *k, size_t first);
 struct product_form cuda_form_of(const struct cuda_maker *k, size_t first,
 				 enum device_class shapes);
+/* May they take the fast regime's form? Then they get its memory, which lists of other rows use. */
+bool cuda_product_is_fast(const struct cuda_maker *k, size_t first);
 struct product_args *cuda_product_add(struct cuda_maker *k, size_t first);
+
+/* cuda_dense.c: what cuBLAS computes. The names of the set and regime of an engine on this device;
+ * true: cuBLAS's version is in that of the regime, since the table asks for it and it is there. */
+bool cuda_dense_name(const struct device *d, bool fast, struct engine_means *out);
+int cuda_dense_open(struct cuda *m, struct err *e) MUST_USE; /* after the name */
+/* Bytes of its buffers for passes of rows_max rows: set in work.dense. */
+void cuda_dense_size(struct cuda *m);
+/* The product of the jobs that were added since `first`, for all rows; by cuBLAS where the table
+ * says so of as many. */
+void cuda_dense_add(struct cuda_maker *k, size_t first);
 
 /* cuda_attend.c: all of a layer's attention that does not depend on addresses. */
 struct attend_args cuda_attend_shape(const struct cuda *m, uint32_t layer, uint32_t rows);

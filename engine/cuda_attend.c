@@ -121,7 +121,7 @@ static void gqa_project(struct cuda_maker *k, uint32_t layer)
 		project_job(k, &w->matrix[SLOT_V], w->vector[SLOT_V_BIAS],
 			    r->kv + (size_t)l->kv_heads * l->head, kv);
 	gate_job(k, layer);
-	cuda_product_add(k, first);
+	cuda_dense_add(k, first);
 }
 
 static void gqa_place_add(struct cuda_maker *k, uint32_t layer)
@@ -173,7 +173,7 @@ static void mla_project(struct cuda_maker *k, uint32_t layer)
 		project_job(k, &w->matrix[SLOT_Q_A], w->vector[SLOT_Q_BIAS], r->q_latent,
 			    c->q_rank);
 	gate_job(k, layer);
-	cuda_product_add(k, first);
+	cuda_dense_add(k, first);
 	if (c->q_rank == 0)
 		return;
 	cuda_step_add(k, DEVICE_norm_rows)->norm_rows =
@@ -188,7 +188,7 @@ static void mla_project(struct cuda_maker *k, uint32_t layer)
 	project_job(k, &w->matrix[SLOT_Q], NULL, r->q, cpu_query_width(c, layer));
 	k->job[first].x = r->q_latent;
 	k->job[first].x_stride = c->q_rank;
-	cuda_product_add(k, first);
+	cuda_dense_add(k, first);
 }
 
 static void mla_place_add(struct cuda_maker *k, uint32_t layer)
@@ -258,7 +258,7 @@ static void attended_add(struct cuda_maker *k, uint32_t layer)
 	j->x_stride = width;
 	j->out = m->work.delta;
 	j->out_stride = m->config.hidden;
-	cuda_product_add(k, first);
+	cuda_dense_add(k, first);
 }
 
 void cuda_mixer_list(struct cuda_maker *k, uint32_t layer)

@@ -53,10 +53,10 @@ static void dense_list(struct cuda_maker *k, uint32_t layer)
 	const struct cuda_work *r = &k->m->work;
 	size_t first = k->jobs;
 	up_job(k, &w->ffn, w, r->wide);
-	cuda_product_add(k, first);
+	cuda_dense_add(k, first);
 	first = k->jobs;
 	down_job(k, &w->ffn, r->wide, r->delta);
-	cuda_product_add(k, first);
+	cuda_dense_add(k, first);
 	end_add(k, layer)->answer = r->delta;
 }
 

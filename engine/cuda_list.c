@@ -81,7 +81,7 @@ struct product_args cuda_product_of(const struct cuda_maker *k, size_t first)
 
 /* May many rows take the fast regime's own form? Then the jobs get the tiles of their rows, the
  * same in all lists. */
-static bool product_is_fast(const struct cuda_maker *k, size_t first)
+bool cuda_product_is_fast(const struct cuda_maker *k, size_t first)
 {
 	const struct cuda *m = k->m;
 	struct device_job *job = &k->job[first];
@@ -98,7 +98,7 @@ struct product_args *cuda_product_add(struct cuda_maker *k, size_t first)
 {
 	struct product_args *p = &cuda_step_add(k, DEVICE_product)->product;
 	*p = cuda_product_of(k, first);
-	p->fast = product_is_fast(k, first);
+	p->fast = cuda_product_is_fast(k, first);
 	return p;
 }
 

@@ -90,6 +90,16 @@ static void lay_tiles(struct cuda *m, struct lay *l)
 	w->tiles = part(l, w->tile_bytes, 1);
 }
 
+static void lay_dense(struct cuda *m, struct lay *l)
+{
+	struct cuda_dense *d = &m->work.dense;
+	cuda_dense_size(m);
+	d->weights = part(l, d->weight_bytes, 1);
+	d->rows = part(l, d->row_bytes, 1);
+	d->up = part(l, d->up_bytes, 1);
+	d->workspace = part(l, d->workspace_bytes, 1);
+}
+
 /* What goes back. The experts of a smaller pass end there too. */
 static void lay_answer(struct cuda *m, struct lay *l)
 {
@@ -134,6 +144,7 @@ size_t cuda_work_lay(struct cuda *m, unsigned char *at)
 	lay_attention(m, l);
 	lay_experts(m, l);
 	lay_tiles(m, l);
+	lay_dense(m, l);
 	lay_answer(m, l);
 	m->batch.bytes = lay_batch(m);
 	w->batch = part(l, m->batch.bytes, 1);

@@ -70,14 +70,13 @@ int engine_means(const struct engine_options *o, struct engine_means *out, struc
 {
 	const struct kernels *k;
 	if (o->device != ENGINE_CPU) {
-		int rc = cuda_means(o->gpu, out->set, sizeof out->set, e);
-		out->regime = cuda_regime(o->fast);
+		int rc = cuda_means(o->gpu, o->fast, out, e);
 		if (rc == 0 || o->device == ENGINE_CUDA)
 			return rc;
 	}
 	TRY(kernels_pick(&k, o->kernels, o->fast, e));
 	snprintf(out->set, sizeof out->set, "%s", k->name);
-	out->regime = k->regime;
+	snprintf(out->regime, sizeof out->regime, "%s", k->regime);
 	return 0;
 }
 

@@ -63,7 +63,7 @@ int engine_open_synthetic(struct engine **out, const char *shape, uint32_t layer
 			  const struct engine_options *o, struct err *e) MUST_USE;
 void engine_close(struct engine *m);
 /* Kernel set and regime that an engine opened with these options has. */
-struct engine_means { char set[32]; const char *regime; };
+struct engine_means { char set[32], regime[48]; };
 int engine_means(const struct engine_options *o, struct engine_means *out, struct err *e) MUST_USE;
 const struct engine_facts *engine_info(const struct engine *m);
 

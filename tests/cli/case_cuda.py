@@ -2,7 +2,7 @@
 """The GPU's backend through the program, without a GPU: the kernels under the emulator answer the demo's
 prompts, filtered, logged and replayed; and what a machine without a usable GPU is told."""
 
-import concurrent.futures, http.client, json, os, sys
+import concurrent.futures, http.client, json, os, re, sys
 
 sys.path.insert(0, os.path.dirname(__file__))
 from client import BUILD, Home, MODEL, POLICY, Server, ServerEnded
@@ -97,6 +97,43 @@ with Home() as h:
         index = s.stream("What is an overdraft?", max_tokens=4)[1]["hallmark"]["index"]
     assert fields(h, index)["kernel_regimes"] == ["cpu/1"]
     assert replay(h, index, h.env(**gpu))["regime"] == "cpu/1"
+
+
+
+
+def choices(path):
+    """A table of choices for the emulated device: cuBLAS from the first list of the fast regime on."""
+    digest, source = 14695981039346656037, open("kernels/choice.c").read()
+    for name in re.findall(r'^\t\{ "([^"]+)", \{', source, re.M):
+        for byte in name.encode() + b"\0":
+            digest = (digest ^ byte) * 1099511628211 % 2**64
+    version = re.search(r"DEVICE_TABLE_VERSION (\d+)", open("kernels/device_table.h").read())[1]
+    head = f"hallmark cuda choice 1\ndevice host emulator\ncapability 90\nlibrary {version} {digest:016x}\n"
+    open(path, "w").write(head + "product bf16 fast 4294967295 cublas\n")
+    return str(path)
+
+
+with Home() as h:
+    # Dense products of a long prompt by cuBLAS: the record names its version, and takes it to be replayed.
+    gpu = {
+        "HALLMARK_CUDA": EMULATED, "HALLMARK_CUBLAS": os.path.abspath(f"{BUILD}/emulator/libcublas.so"),
+        "EMULATOR_CUBLAS_VERSION": "13.0.2", "HALLMARK_CUDA_CHOICE": choices(h.dir / "choice.txt"),
+    }
+    with Server(h, MODEL, "--unsigned", *fast, env=h.env(**gpu)) as s:
+        index = s.stream("overdraft " * 30, max_tokens=2)[1]["hallmark"]["index"]
+    named = "cuda-fast/1+cublas-13.0.2"
+    assert fields(h, index)["kernel_regimes"] == [named], fields(h, index)
+    same = replay(h, index, h.env(**gpu))
+    assert same["equal"] and same["regime"] == named, same
+    # One that cannot be opened is told of, not done without.
+    refused(h, ["cuBLAS: the library was not initialized"], *fast, **gpu, EMULATOR_CUBLAS_FAILS="0")
+    for change, regime in [
+        ({"EMULATOR_CUBLAS_VERSION": "13.1.0"}, "cuda-fast/1+cublas-13.1.0"),
+        ({"HALLMARK_CUBLAS": ""}, "cuda-fast/1"),
+        ({"HALLMARK_CUBLAS": "/nowhere/libcublas.so"}, "cuda-fast/1"),
+    ]:
+        other = replay(h, index, h.env(**{**gpu, **change}), status=7)
+        assert other["verdict"] == "other regime" and other["regime"] == regime, other
 
 
 def cut_off(s, asked):
