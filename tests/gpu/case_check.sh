@@ -9,13 +9,19 @@ export GPU_KERNELS=$BUILD/lib/libkernels.a
 export GPU_ENGINE=$BUILD/gpu/engine
 export GPU_PARITY=moe_gate # tests/kernels has them all
 mkdir "$out/kept"
+export HALLMARK_CUBLAS=$BUILD/emulator/libcublas.so
 OUT=$out/kept HALLMARK_CUDA=$BUILD/emulator/libhallmark_cuda.so tests/gpu/run "$out" small >"$out/log" ||
 	{ cat "$out/log"; exit 1; }
 grep -q '^# host emulator' "$out/log"
 grep -q '^| moe_gate | [0-9]* | 0 |.* ok |$' "$out/log"
 [ "$(grep -c '^| moe_gate | .* tokens 1 |' "$out/log")" = 5 ] || { cat "$out/log"; exit 1; }
 for format in bf16 fp8 q8 q4 mxfp4; do
-	grep -q "^| product | 1 matrix, $format, rows 70, terms 1, fast |" "$out/log" || { cat "$out/log"; exit 1; }
+	for by in fast cublas; do
+		grep -q "^| product | 1 matrix, $format, rows 70, terms 1, $by |" "$out/log" ||
+			{ cat "$out/log"; exit 1; }
+	done
+	grep -q "^product $format fast 70 \(auto\|cublas\)$" "$out/gpu/choice.txt" ||
+		{ cat "$out/gpu/choice.txt"; exit 1; }
 done
 grep -q '^gpu-check: .* nothing failed$' "$out/log"
 [ "$(grep -c '^| tests/vectors/oracles/qwen3_moe | .* | ok |$' "$out/log")" = 8 ] ||
@@ -26,11 +32,15 @@ grep -q '^| olmoe-fp8 | 1 | fp8 | canonical | kernel | decode | 1 | 4 |' "$out/l
 	{ cat "$out/log"; exit 1; }
 grep -q '^| olmoe | 1 | q4 | canonical | kernel | prefill | 1 | 8 |' "$out/log" || { cat "$out/log"; exit 1; }
 for context in 8 80; do
-	grep -q "^| .*/qwen3_moe | [0-9]* | [a-z0-9]* | fast | kernel | prefill | 1 | $context | .* [0-9]* % |$" \
-		"$out/log" || { cat "$out/log"; exit 1; }
+	for by in fast 'fast, cuBLAS'; do
+		grep -q "^| .*/qwen3_moe | [0-9]* | [a-z0-9]* | $by | kernel | prefill | 1 | $context | .* [0-9]* % |$" \
+			"$out/log" || { cat "$out/log"; exit 1; }
+	done
 done
 python3 -m json.tool "$out/gpu/gpu-check.json" >/dev/null
-grep -q '"regime": "cuda-fast/1"' "$out/gpu/gpu-check.json"
+for regime in cuda-fast/1 cuda-fast/1+cublas-99.1.2; do
+	grep -qF "\"regime\": \"$regime\"" "$out/gpu/gpu-check.json"
+done
 cmp "$out/gpu/gpu-check.json" "$out/kept/gpu-check.json"
 
 says() { # "words" command...: fails, with these words

@@ -61,9 +61,11 @@ def main():
            for x in of(lines, "near")])
     table(["shape", "layers", "weights", "numerics", "way", "", "batch", "context", "tokens/s", "MB a token",
            "GB/s", "of copies", "TFLOP/s", "of cuBLAS"],
-          [[x["shape"], x["layers"], x["dtype"], x["numerics"], x["steps"], x["what"], x["batch"],
-            x["context"], f"{x['tokens_s']:,.0f}", f"{x['bytes_token'] / 1e6:,.1f}", f"{x['gb_s']:,.0f}",
-            percent(x, "of_copy"), f"{x['gflop_s'] / 1e3:,.1f}", percent(x, "of_products")]
+          [[x["shape"], x["layers"], x["dtype"],
+            x["numerics"] + (", cuBLAS" if "+cublas" in x["regime"] else ""), x["steps"],
+            x["what"], x["batch"], x["context"], f"{x['tokens_s']:,.0f}",
+            f"{x['bytes_token'] / 1e6:,.1f}", f"{x['gb_s']:,.0f}", percent(x, "of_copy"),
+            f"{x['gflop_s'] / 1e3:,.1f}", percent(x, "of_products")]
            for x in lines if x["what"] in ("decode", "prefill")])
     table(["operation", "shape", "us", "GB/s", "of copies"],
           [[x["operation"], x["shape"], x["us"], x["gb_s"], percent(x, "of_copy")]

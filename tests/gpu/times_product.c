@@ -117,7 +117,8 @@ static void all_forms(struct times *t, const struct shape *s, enum kernel_format
 	make(t, s, f, rows, &x);
 	for (uint32_t i = 0; i < device_forms(DEVICE_product) && i < FORMS; i++) {
 		x.args.form = device_product_form(i);
-		if (x.args.form.kind != PRODUCT_FORM_NARROW || rows <= 64)
+		if (x.args.form.kind != PRODUCT_FORM_CUBLAS &&
+		    (x.args.form.kind != PRODUCT_FORM_NARROW || rows <= 64))
 			us[i] = one_form(t, &x, s, f, rows, device_form_name(DEVICE_product, i));
 	}
 	times_choose(t, (struct device_choice_line){ DEVICE_product, (uint8_t)f, (uint8_t)s->shapes, 0, rows },
@@ -128,14 +129,46 @@ static void all_forms(struct times *t, const struct shape *s, enum kernel_format
 	drop(&x);
 }
 
-/* The fast regime's own form; cublas.c has the same matrix. */
-static void fast_form(struct times *t, enum kernel_format f, uint32_t rows)
+static void one_dense(struct times *t, void *with) { must(device_product_dense(t->stream, with, &why)); }
+
+/* The same matrix by cuBLAS, with what it takes to unpack it and to round the rows. */
+static double cublas_form(struct times *t, struct experts *x, enum kernel_format f, uint32_t rows)
+{
+	const uint32_t outputs = t->small ? 64 : dense.outputs, columns = t->small ? 256 : dense.columns;
+	struct device_buffer weights = filled(t, (size_t)outputs * columns * 2, 0);
+	struct device_buffer room = filled(t, (size_t)rows * columns * 2, 0), work = filled(t, 32u << 20, 0);
+	struct product_dense_args a = { .batch = x->batch.at,
+					.rows_most = rows,
+					.weights = weights.at,
+					.rows = room.at,
+					.workspace = work.at,
+					.workspace_bytes = work.bytes };
+	char shape[120];
+	must(device_download(t->stream, &a.job, &x->job, 0, sizeof a.job, &why));
+	must(device_wait(t->stream, &why));
+	a.job.range = NULL;
+	double us = times_us(t, one_dense, &a);
+	snprintf(shape, sizeof shape, "1 matrix, %s, rows %u, terms 1, cublas", kernel_format_name(f), rows);
+	times_line(t, "product", shape, us,
+		   (double)x->weights.bytes + (double)x->x.bytes + (double)x->out.bytes);
+	device_free(&weights), device_free(&room), device_free(&work);
+	return us;
+}
+
+/* The fast regime's own form, and cuBLAS where it is there; which of them computes so many rows. */
+static void fast_forms(struct times *t, enum kernel_format f, uint32_t rows, bool cublas)
 {
 	struct experts x;
+	double us[FORMS] = { 0 };
 	make(t, &dense, f, rows, &x);
 	x.args.terms = 1;
 	x.args.fast = true;
-	one_form(t, &x, &dense, f, rows, "fast");
+	us[0] = one_form(t, &x, &dense, f, rows, "fast");
+	for (uint32_t i = 1; i < device_forms(DEVICE_product) && i < FORMS && cublas; i++) {
+		if (device_product_form(i).kind == PRODUCT_FORM_CUBLAS)
+			us[i] = cublas_form(t, &x, f, rows);
+	}
+	times_choose(t, (struct device_choice_line){ DEVICE_product, (uint8_t)f, DEVICE_FAST, 0, rows }, us);
 	drop(&x);
 }
 
@@ -144,16 +177,15 @@ void times_product(struct times *t)
 	static const enum kernel_format formats[] = { KERNEL_BF16, KERNEL_FP8, KERNEL_Q8, KERNEL_Q4,
 						      KERNEL_MXFP4 };
 	static const uint32_t few[] = { 1, 4, 8, 16, 32, 64, 256 }, many[] = { 1, 8, 32, 64, 512, 4096 };
+	const bool cublas = device_dense_open(t->stream, &why) == 0;
 	for (size_t f = 0; f < sizeof formats / sizeof *formats; f++) {
 		for (size_t c = 0; c < (t->small ? 1 : sizeof few / sizeof *few); c++)
 			all_forms(t, &experts, formats[f], few[c]);
 		for (size_t c = 0; c < (f > 1 || t->small ? 0 : sizeof many / sizeof *many); c++)
 			all_forms(t, &dense, formats[f], many[c]);
 		for (size_t c = 0; c < TIMES_ROWS && device_info(t->device)->capability == 90; c++) {
-			if (!t->small)
-				fast_form(t, formats[f], times_rows[c]);
-			else if (c == 0)
-				fast_form(t, formats[f], 70);
+			if (!t->small || c == 0)
+				fast_forms(t, formats[f], t->small ? 70 : times_rows[c], cublas);
 		}
 	}
 }
