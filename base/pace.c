@@ -19,22 +19,37 @@ unsigned pace_account(const struct pace *p, const void *key, size_t len)
 	return (unsigned)(h >> 32) & (PACE_ACCOUNTS - 1);
 }
 
-void pace_begin(struct pace *p, unsigned account)
+void pace_begin(struct pace *p, unsigned account, int64_t now_us)
 {
-	if (p->account[account].at_work++ > 0)
+	if (p->account[account].at_work++ == 0)
+		p->account[account].from_us = now_us;
+	if (p->account[account].place)
 		return;
-	p->account[account].place = (uint16_t)p->busy;
 	p->at[p->busy++] = (uint16_t)account;
+	p->account[account].place = (uint16_t)p->busy;
 }
 
-void pace_end(struct pace *p, unsigned account)
+void pace_end(struct pace *p, unsigned account, int64_t now_us)
 {
-	check(p->busy > 0 && p->account[account].at_work > 0);
+	check(p->account[account].at_work > 0);
 	if (--p->account[account].at_work > 0)
 		return;
+	int64_t took = now_us - p->account[account].from_us;
+	p->account[account].until_us = now_us + (took < PACE_LINGER_US ? took : PACE_LINGER_US);
+}
+
+/* No request of it is worked on, and none was of late. */
+static bool is_over(const struct pace *p, unsigned account, int64_t now_us)
+{
+	return !p->account[account].at_work && now_us >= p->account[account].until_us;
+}
+
+static void leave(struct pace *p, unsigned account)
+{
 	uint16_t place = p->account[account].place, last = p->at[--p->busy];
-	p->at[place] = last;
+	p->at[place - 1] = last;
 	p->account[last].place = place;
+	p->account[account].place = 0;
 }
 
 /* What it owes by now. */
@@ -57,22 +72,28 @@ void pace_spend(struct pace *p, unsigned account, int64_t cpu_us, int64_t now_us
 	p->account[account].debt_us = debt > 0 ? debt : 0;
 }
 
-/* What the one owes that owes least, of the others at work. */
+/* What the one owes that owes least, of the others at work; -1: there are none. */
 static int64_t least_of_others(struct pace *p, unsigned account, int64_t now_us)
 {
-	int64_t least = PACE_DEBT_US;
-	for (unsigned i = 0; i < p->busy && least > 0; i++) {
-		int64_t debt = p->at[i] == account ? least : settle(p, p->at[i], now_us);
-		least = debt < least ? debt : least;
+	int64_t least = -1;
+	for (unsigned i = 0; i < p->busy && least != 0;) {
+		unsigned other = p->at[i];
+		if (is_over(p, other, now_us)) {
+			leave(p, other); /* the last one takes its place */
+			continue;
+		}
+		int64_t debt = other == account ? least : settle(p, other, now_us);
+		least = least < 0 || debt < least ? debt : least;
+		i++;
 	}
 	return least;
 }
 
 int64_t pace_wait_us(struct pace *p, unsigned account, int64_t now_us)
 {
-	bool alone = p->busy == (p->account[account].at_work > 0 ? 1 : 0);
-	int64_t over = alone ? 0 : settle(p, account, now_us) - PACE_BURST_US;
-	if (over > 0)
-		over -= least_of_others(p, account, now_us);
-	return over > 0 ? (over * PACE_SHARE + p->cores - 1) / p->cores : 0;
+	int64_t over = settle(p, account, now_us) - PACE_BURST_US;
+	int64_t least = over > 0 ? least_of_others(p, account, now_us) : -1;
+	if (least < 0 || over <= least)
+		return 0;
+	return ((over - least) * PACE_SHARE + p->cores - 1) / p->cores;
 }

@@ -153,7 +153,7 @@ static void end_request(struct connection *c)
 	c->at_work = false;
 	if (!c->listener->admin) {
 		s->requests--;
-		pace_end(&s->pace, c->account);
+		pace_end(&s->pace, c->account, env_wait_us());
 	}
 	c->asker->at_work--;
 	server_origin_give_back(s, c->asker);
@@ -554,7 +554,7 @@ static bool begin_request(struct connection *c)
 	c->asker->at_work++;
 	s->requests += counts;
 	if (counts)
-		pace_begin(&s->pace, c->account);
+		pace_begin(&s->pace, c->account, env_wait_us());
 	leave_rings(c);
 	link_append(&s->work, &c->by_time);
 	return true;

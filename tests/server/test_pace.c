@@ -47,6 +47,7 @@ static unsigned long long waits(uint16_t port)
 	cr_assert(line);
 	unsigned long long n = strtoull(line + sizeof name - 1, NULL, 10);
 	buf_free(&b);
+	usleep(200000); /* who asked this is another client, and counts as one for a moment */
 	return n;
 }
 
