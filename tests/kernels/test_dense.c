@@ -111,15 +111,17 @@ static void drop(struct ones *o)
 		device_free(all[i]);
 }
 
-/* Recorded once and run often, in every way; one kernel of all does not have it. */
+/* Recorded once and run often, in every way, beside another stream; one kernel of all does not have it. */
 Test(cuda, cublas_products_are_recorded_and_run_again)
 {
 	struct device *d = open_device();
-	struct device_stream *s;
+	struct device_stream *s, *other;
 	struct ones o;
 	setenv("HALLMARK_CUBLAS", emulated("libcublas.so"), 1);
 	cr_assert_eq(device_stream_open(d, &s, &e), 0, "%s", e.text);
+	cr_assert_eq(device_stream_open(d, &other, &e), 0, "%s", e.text);
 	cr_assert_eq(device_dense_open(s, &e), 0, "%s", e.text);
+	cr_assert_eq(device_dense_open(other, &e), 0, "%s", e.text);
 	make(d, s, &o);
 	const struct device_step step[2] = { { DEVICE_product_dense, &o.args }, { DEVICE_product_dense, &o.args } };
 	for (int way = DEVICE_STEPS_LAUNCHES; way <= DEVICE_STEPS_KERNEL; way++) {
@@ -140,6 +142,7 @@ Test(cuda, cublas_products_are_recorded_and_run_again)
 	}
 	drop(&o);
 	device_stream_close(s);
+	device_stream_close(other);
 	device_close(d);
 }
 
