@@ -174,6 +174,8 @@ struct cuda {
 	unsigned char *back; /* pinned: what a pass gives */
 	struct device_buffer jobs;
 	struct cuda_list list[CUDA_BUCKETS];
+	/* Of as many rows, for passes that nearly have them: with cuBLAS. steps NULL: there is none. */
+	struct cuda_list full[CUDA_BUCKETS];
 	uint32_t lists;
 	struct cuda_cache cache;
 	struct cuda_share *fixed, *each; /* [layers + 1]: of every pass, and of each expert */
@@ -244,6 +246,7 @@ struct cuda_maker {
 	size_t jobs, room;
 	const struct device_job *at; /* where the device has them; NULL: they are counted */
 	bool failed;                 /* no memory */
+	bool full;                   /* the list is one of m->full */
 };
 /* cuda_list.c: a step at the end, zeroed, or a job; both until the next is added. A product of the
  * jobs that were added since `first`, for all rows, with all of their panels. */
@@ -260,6 +263,8 @@ struct product_args *cuda_product_add(struct cuda_maker *k, size_t first);
  * true: cuBLAS's version is in that of the regime, since the table asks for it and it is there. */
 bool cuda_dense_name(const struct device *d, bool fast, struct engine_means *out);
 int cuda_dense_open(struct cuda *m, struct err *e) MUST_USE; /* after the name */
+/* Is there a list with cuBLAS beside that for so many rows? */
+bool cuda_dense_wants(const struct cuda *m, uint32_t rows);
 /* Bytes of its buffers for passes of rows_max rows: set in work.dense. */
 void cuda_dense_size(struct cuda *m);
 /* The product of the jobs that were added since `first`, for all rows; by cuBLAS where the table

@@ -39,13 +39,17 @@ int cuda_dense_open(struct cuda *m, struct err *e)
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
+bool cuda_dense_wants(const struct cuda *m, uint32_t rows)
+{
+	return m->cublas && rows > CUDA_FAST_ROWS &&
+	       device_choice_cublas(device_choices(m->device), KERNEL_FORMATS, rows);
+}
+
 static bool some_list_wants(const struct cuda *m)
 {
 	bool wants = false;
-	for (uint32_t i = 0; i < m->lists && m->cublas; i++)
-		wants |= m->list[i].rows > CUDA_FAST_ROWS &&
-			 device_choice_cublas(device_choices(m->device), KERNEL_FORMATS,
-					      m->list[i].rows);
+	for (uint32_t i = 0; i < m->lists; i++)
+		wants |= cuda_dense_wants(m, m->list[i].rows);
 	return wants;
 }
 
@@ -90,7 +94,7 @@ static bool job_fits(const struct cuda_maker *k, const struct device_job *j)
 
 static bool all_fit(const struct cuda_maker *k, size_t first)
 {
-	bool fit = !k->failed && k->list->rows > CUDA_FAST_ROWS && k->m->work.dense.row_bytes > 0;
+	bool fit = !k->failed && k->full;
 	for (size_t i = first; i < k->jobs && fit; i++)
 		fit = job_fits(k, &k->job[i]);
 	return fit;

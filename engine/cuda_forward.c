@@ -18,12 +18,14 @@ int cuda_lost(struct cuda *m, int rc, struct err *e)
 		       why.text[0] ? why.text : m->name);
 }
 
+/* cuBLAS computes all rows of its list, so it is for passes that lack an eighth at most. */
 static const struct cuda_list *list_for(const struct cuda *m, uint32_t rows)
 {
 	uint32_t i = 0;
 	while (i + 1 < m->lists && m->list[i].rows < rows)
 		i++;
-	return &m->list[i];
+	bool nearly = rows >= m->list[i].rows / 8 * 7;
+	return nearly && m->full[i].steps != NULL ? &m->full[i] : &m->list[i];
 }
 
 /* Experts of a pass with this list, in front of its ids. */

@@ -261,6 +261,13 @@ static int lists_fill(struct cuda *m, struct cuda_maker *k, struct err *e)
 	for (uint32_t i = 0; i < m->lists; i++) {
 		TRY(list_make(k, &m->list[i], e));
 		TRY(list_give(m, &m->list[i], e));
+		k->full = cuda_dense_wants(m, m->list[i].rows);
+		m->full[i].rows = m->list[i].rows;
+		if (k->full) {
+			TRY(list_make(k, &m->full[i], e));
+			TRY(list_give(m, &m->full[i], e));
+		}
+		k->full = false;
 	}
 	TRY(device_upload(m->stream, &m->jobs, 0, k->job, bytes, e));
 	return device_wait(m->stream, e);
@@ -280,6 +287,8 @@ void cuda_lists_free(struct cuda *m)
 	for (uint32_t i = 0; i < CUDA_BUCKETS; i++) {
 		device_steps_close(m->list[i].steps);
 		free(m->list[i].step);
+		device_steps_close(m->full[i].steps);
+		free(m->full[i].step);
 	}
 	device_free(&m->jobs);
 }
