@@ -337,6 +337,15 @@ Test(emulator, an_old_driver_is_refused_with_both_versions)
 			   e.text);
 }
 
+/* The system's words for it are those for an old one. */
+Test(emulator, a_machine_without_a_driver_is_told_so)
+{
+	struct device *d = NULL;
+	setenv("EMULATOR_DRIVER", "0", 1);
+	cr_assert_eq(device_open(&d, emulated("libhallmark_cuda.so"), &e), ERR_NOTFOUND);
+	cr_assert_not_null(strstr(e.text, "no device found: no NVIDIA driver is installed"), "%s", e.text);
+}
+
 Test(emulator, each_of_several_devices_has_memory_of_its_own)
 {
 	struct opened o;
