@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/text.h"
+#include "engine/engine.h"
 #include "model/gguf.h"
 #include "model/tensors.h"
 #include "template/template.h"
@@ -343,14 +344,24 @@ static int run_segmentation(json_t *cases, struct err *e)
 	return rc;
 }
 
+/* Without reference models nothing is computed; a device that was asked for must be there. */
+static int find_device(const struct lab_selftest *t, struct err *e)
+{
+	const struct serve_compute how = { .device = t->device, .threads = t->threads };
+	struct engine_options options;
+	struct engine_means means;
+	TRY(serve_compute_read(&how, &options, e));
+	return engine_means(&options, &means, e);
+}
+
 int lab_selftest(const struct lab_selftest *t, json_t **report, struct err *e)
 {
 	json_t *cases = json_array(), *item;
 	size_t i;
 	json_int_t passed = 0;
 	int rc = json_ok(cases, e);
-	if (rc == 0 && t->oracles)
-		rc = run_oracles(t, cases, e);
+	if (rc == 0)
+		rc = t->oracles ? run_oracles(t, cases, e) : find_device(t, e);
 	if (rc == 0 && t->tokenizer)
 		rc = run_tokenizer(t, cases, e);
 	if (rc == 0 && t->templates)

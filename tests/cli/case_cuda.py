@@ -72,6 +72,11 @@ with Home() as h:
     none = {"HALLMARK_CUDA": "/nowhere/lib.so"}
     refused(h, ["no GPU can be used here: no device found"], "--device", "cuda", **none)
     refused(h, ["no GPU can be used here", "GPU 5"], "--device", "cuda:5", **gpu)
+    # So it is of a selftest, though without reference models it computes nothing there.
+    r = h.run("selftest", "--device", "cuda", env=h.env(**none), status=7)
+    assert b"no GPU can be used here: no device found" in r.stderr, r.stderr
+    for device, env in (("cuda", gpu), ("cuda,cpu", none), ("auto", none)):
+        assert h.json("selftest", "--device", device, env=h.env(**env))["failed"] == 0
     refused(h, ["the model needs", "GB", "bytes"], "--device", "cuda", "--memory", "1000000", **gpu)
     r = h.run("run", MODEL, "x", "--unsigned", "--device", "gpu", status=2)
     assert b"expected auto, cpu, cuda" in r.stderr, r.stderr
