@@ -86,7 +86,8 @@ static int start(struct device *d, struct err *e)
 	int error = d->table->open(d->which, &d->facts);
 	if (error == d->table->old_driver && d->facts.driver == 0)
 		return err_set(e, ERR_NOTFOUND,
-			       "no device found: no NVIDIA driver is installed here");
+			       "no device found: no NVIDIA driver is installed here (install the "
+			       "GPU's, or compute with --device cpu)");
 	if (error == d->table->old_driver)
 		return err_set(e, ERR_UNSUPPORTED,
 			       "the NVIDIA driver is too old: it is for CUDA %u.%u, the library "
