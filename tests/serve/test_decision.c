@@ -1,4 +1,5 @@
 /* A decision is a value: filled by hand it becomes the fields that the log's table wants. */
+#include "filters/filters.h"
 #include "serve/decision.h"
 
 #include <criterion/criterion.h>
@@ -215,4 +216,60 @@ Test(serve_decision, constraint_and_kwargs_stand_as_they_were_asked_for)
 	request.template_kwargs = json_pack("{s:b}", "enable_thinking", 1);
 	cr_expect(strstr(field("constraint"), "\"from\":\"guided_regex\""));
 	cr_expect_str_eq(field("template_kwargs"), "{\"clock\":\"created\",\"enable_thinking\":true}");
+}
+
+/* As text, each member at its place: with all that a scan may say, and two lists joined. */
+Test(serve_decision, scans_are_canonical_text)
+{
+	static const struct filter_finding found[] = {
+		{ 3, 9, FILTER_REDACT, "mail \"quoted\"", "email", 7 },
+		{ 12, 13, FILTER_NOTICE, "seen", "", 0 },
+	};
+	static const struct filter_record records[] = {
+		{ .seen = 20, .scanned = 20, .released = 20, .emitted_bytes = 21, .end = FILTER_COMPLETE,
+		  .finding = found, .findings = 2 },
+		{ .seen = 4, .ill_formed = 1, .hold_bound = 64, .end = FILTER_BLOCKED, .end_offset = 2 },
+		{ .seen = 9, .scanned = 9, .released = 9, .end = FILTER_COMPLETE, .finding = found,
+		  .findings = 1, .shadow = true },
+	};
+	const struct serve_scan where[] = { { .phase = "input", .index = 2, .before = 1 },
+					    { .phase = "tool_results", .member = "arguments", .item = 3 },
+					    { .phase = "content" } };
+	struct serve_notes notes[2] = { 0 };
+	struct err e;
+	for (int i = 0; i < 2; i++)
+		cr_assert_eq(serve_notes_init(&notes[i], i, &e), 0);
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(serve_notes_add(&notes[i > 0], &where[i], &records[i], &e), 0, "%s", e.text);
+	cr_assert_eq(serve_notes_join(&notes[0], &notes[1], &e), 0);
+	cr_expect_eq(notes[0].scan_count, 3);
+	d.scans = &notes[0].scans;
+	json_t *list, *written;
+	const char *text = field("scans"); /* which has seen that it is canonical */
+	cr_assert_eq(json_read_written(&list, text, strlen(text), 1 << 20, 32, &e), 0);
+	cr_assert_eq(json_array_size(list), 3);
+	written = json_array_get(list, 0);
+	cr_expect_eq(json_integer_value(json_object_get(written, "before")), 1);
+	cr_expect_eq(json_array_size(json_object_get(written, "withheld")), 1);
+	cr_expect_eq(json_array_size(json_object_get(written, "emitted")), 2);
+	written = json_array_get(list, 1);
+	cr_expect(json_is_null(json_object_get(written, "seen_digest")), "it was blocked, and is discreet");
+	cr_expect_eq(json_integer_value(json_object_get(written, "offset")), 2);
+	cr_expect_eq(json_integer_value(json_object_get(written, "item")), 3);
+	written = json_array_get(list, 2);
+	cr_expect_eq(json_array_size(json_object_get(written, "withheld")), 0, "a shadow withholds nothing");
+	json_decref(list);
+	/* And read again from a record, as a replay does. */
+	struct serve_notes again = { 0 };
+	cr_assert_eq(serve_notes_init(&again, true, &e), 0);
+	cr_assert_eq(json_read_written(&list, text, strlen(text), 1 << 20, 32, &e), 0);
+	cr_assert_eq(serve_notes_add_given(&again, list, notes[0].interventions, &e), 0);
+	cr_expect_eq(again.scan_count, 3);
+	cr_expect(again.scans.len == notes[0].scans.len &&
+		  memcmp(again.scans.bytes, notes[0].scans.bytes, again.scans.len) == 0);
+	json_decref(list);
+	d.scans = NULL;
+	serve_notes_free(&again);
+	for (int i = 0; i < 2; i++)
+		serve_notes_free(&notes[i]);
 }
