@@ -114,11 +114,11 @@ $(BUILD)/obj/%.cu.o: %.cu $(BUILD)/stamp/flags
 EMULATOR := $(patsubst %,$(BUILD)/obj/tests/emulator/%.cu.o,emulator fibers ptx races warpgroup)
 $(BUILD)/emulator/libhallmark_cuda.so: $(patsubst %,$(BUILD)/obj/%.o,$(wildcard kernels/*.cu)) $(EMULATOR)
 $(BUILD)/emulator/libfaults.so: $(BUILD)/obj/tests/emulator/faults.cu.o $(EMULATOR)
-# A second library: the operations as plain loops.
-# A third, in place of cuBLAS: products of the first, in an order of its own.
+# In place of cuBLAS: products for the first of them, in an order of its own.
 $(BUILD)/emulator/libcublas.so: tests/emulator/cublas.c $(BUILD)/stamp/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -fPIC -fvisibility=hidden -shared -o $@ $< -lm
+# A second library: the operations as plain loops.
 $(BUILD)/emulator/libplain.so: tests/emulator/plain_operations.c tests/emulator/plain_weights.h $(wildcard kernels/*.h) $(BUILD)/stamp/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-vla -Wno-unused-function -Wno-maybe-uninitialized -fPIC -fvisibility=hidden -shared -o $@ $< -lm

@@ -7,6 +7,7 @@
 #include "base/json.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,4 +123,14 @@ uint64_t hash_of_last(const struct engine *m, const struct engine_session *s)
 {
 	const float *logits = engine_session_logits(s);
 	return logits == NULL ? 0 : hash_of(logits, sizeof(float) * engine_info(m)->vocab);
+}
+
+double distance(const float *a, const float *b, size_t n)
+{
+	double off = 0, all = 0;
+	for (size_t i = 0; i < n; i++) {
+		off += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+		all += (double)b[i] * (double)b[i];
+	}
+	return sqrt(off / all);
 }

@@ -23,6 +23,8 @@ struct engine_request request_of(uint32_t count, uint32_t tokens);
 struct engine_session *must_open(struct engine *m, const struct engine_request *q);
 int next_of(struct engine_session *s, struct err *e);
 uint64_t hash_of(const void *bytes, size_t len);
+/* The root of the mean square of what differs, as a share of b's own. */
+double distance(const float *a, const float *b, size_t n);
 /* Of the last token's logits; 0: a GPU drew it, and kept none. */
 uint64_t hash_of_last(const struct engine *m, const struct engine_session *s);
 

@@ -261,17 +261,6 @@ static float *text_logits(const char *model, bool fast, uint32_t each, uint32_t 
 	return logits;
 }
 
-/* The root of the mean square of what differs, as a share of the logits' own. */
-static double distance(const float *a, const float *b, size_t n)
-{
-	double off = 0, all = 0;
-	for (size_t i = 0; i < n; i++) {
-		off += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
-		all += (double)b[i] * (double)b[i];
-	}
-	return sqrt(off / all);
-}
-
 /* Beyond 64 rows products have a form of their own there, of two launches: the same answers. */
 Test(engine_cuda, many_rows_of_the_fast_regime_take_its_own_form, .timeout = 300)
 {

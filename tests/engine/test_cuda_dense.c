@@ -7,7 +7,6 @@
 
 #include <criterion/criterion.h>
 #include <dlfcn.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,16 +121,6 @@ static float *must_compute(size_t i, bool fast, bool beside, uint32_t *vocab)
 	cr_assert_not_null(logits, "%s: %s", models[i].model, e.text);
 	engine_close(m);
 	return logits;
-}
-
-static double distance(const float *a, const float *b, size_t n)
-{
-	double off = 0, all = 0;
-	for (size_t i = 0; i < n; i++) {
-		off += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
-		all += (double)b[i] * (double)b[i];
-	}
-	return sqrt(off / all);
 }
 
 /* Near to the canonical regime, other bits than the regime's own form, and the same in company. */

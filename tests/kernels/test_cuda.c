@@ -3,6 +3,7 @@
 #include "kernels/device.h"
 #include "kernels/number.h"
 #include "kernels/ops.h"
+#include "tests/kernels/emulated.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define MOST_TOKENS 500
 
@@ -23,19 +23,6 @@ static uint32_t below(uint32_t n)
 }
 
 static float noise(void) { return (float)below(1u << 24) * 0x1p-23f - 1; }
-
-/* A library that make built beside the tests: BUILD/test/kernels -> BUILD/emulator/NAME. */
-static const char *emulated(const char *name)
-{
-	static char path[4200];
-	char self[4096];
-	ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
-	cr_assert_gt(len, 0);
-	self[len] = '\0';
-	*strrchr(self, '/') = '\0';
-	snprintf(path, sizeof path, "%s/../emulator/%s", self, name);
-	return path;
-}
 
 struct bench {
 	struct device *device;

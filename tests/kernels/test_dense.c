@@ -2,31 +2,18 @@
  * said in its own words. build/emulator/libcublas.so stands for it. */
 #include "kernels/device.h"
 #include "kernels/device_table.h"
+#include "tests/kernels/emulated.h"
 
 #include <criterion/criterion.h>
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define ROWS 5
 
 static struct err e;
 static char version[24];
-
-/* BUILD/emulator/name, beside BUILD/test/kernels */
-static const char *emulated(const char *name)
-{
-	static char path[4200];
-	char self[4096];
-	ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
-	cr_assert_gt(len, 0);
-	self[len] = '\0';
-	*strrchr(self, '/') = '\0';
-	snprintf(path, sizeof path, "%s/../emulator/%s", self, name);
-	return path;
-}
 
 static struct device *open_device(void)
 {

@@ -1,5 +1,6 @@
 /* The emulator against kernels with known mistakes (tests/emulator/faults.cu), and against right ones. */
 #include "kernels/device.h"
+#include "tests/kernels/emulated.h"
 
 #include <criterion/criterion.h>
 #include <dlfcn.h>
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #ifdef __SANITIZE_ADDRESS__
 #define GUARDED false /* ASan ends the process itself */
@@ -21,19 +21,6 @@ typedef const char *run_function(const char *kernel, float *out);
 
 typedef const char *graph_function(const char *forbidden, int times, float *out);
 static struct err e;
-
-/* A library that make built beside the tests: BUILD/test/kernels -> BUILD/emulator/NAME. */
-static const char *emulated(const char *name)
-{
-	static char path[4200];
-	char self[4096];
-	ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
-	cr_assert_gt(len, 0);
-	self[len] = '\0';
-	*strrchr(self, '/') = '\0';
-	snprintf(path, sizeof path, "%s/../emulator/%s", self, name);
-	return path;
-}
 
 /* function: a pointer to a function pointer */
 static void load(const char *library, const char *name, void *function)

@@ -1,6 +1,7 @@
 /* Every operation of the device against its truth (tests/gpu/parity.h), on the host emulator; and that the
  * functions that compare see what is wrong. */
 #include "tests/gpu/parity.h"
+#include "tests/kernels/emulated.h"
 
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
@@ -8,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static void print(void *with, const char *line)
 {
@@ -18,20 +18,12 @@ static void print(void *with, const char *line)
 
 static void keep(void *with, const char *line) { snprintf(with, 700, "%s", line); }
 
-/* BUILD/test/kernels -> BUILD/emulator/libhallmark_cuda.so */
 static void open_emulated(struct parity *p)
 {
 	static struct err e;
-	char self[4096], path[4200];
-	ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
-	cr_assert_gt(len, 0);
-	self[len] = '\0';
-	*strrchr(self, '/') = '\0';
-	snprintf(path, sizeof path, "%s/../emulator/libcublas.so", self);
-	setenv("HALLMARK_CUBLAS", path, 0);
-	snprintf(path, sizeof path, "%s/../emulator/libhallmark_cuda.so", self);
+	setenv("HALLMARK_CUBLAS", emulated("libcublas.so"), 0);
 	*p = (struct parity){ .seed = 20, .say = print };
-	cr_assert_eq(device_open(&p->device, path, &e), 0, "%s", e.text);
+	cr_assert_eq(device_open(&p->device, emulated("libhallmark_cuda.so"), &e), 0, "%s", e.text);
 	cr_assert_eq(device_stream_open(p->device, &p->stream, &e), 0, "%s", e.text);
 }
 

@@ -1,12 +1,12 @@
 /* Products on devices of several sizes, and under the emulator's search for races (tests/gpu/parity_product.c
  * compares them with their truth). */
 #include "tests/gpu/parity.h"
+#include "tests/kernels/emulated.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static void keep_results(void *with, const char *line)
 {
@@ -18,15 +18,9 @@ static void keep_results(void *with, const char *line)
 static void run_with(const char *multiprocessors, char results[200])
 {
 	static struct err e;
-	char self[4096], path[4200];
-	ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
-	cr_assert_gt(len, 0);
-	self[len] = '\0';
-	*strrchr(self, '/') = '\0';
-	snprintf(path, sizeof path, "%s/../emulator/libhallmark_cuda.so", self);
 	setenv("EMULATOR_SMS", multiprocessors, 1);
 	struct parity p = { .seed = 20, .verbose = true, .say = keep_results, .with = results };
-	cr_assert_eq(device_open(&p.device, path, &e), 0, "%s", e.text);
+	cr_assert_eq(device_open(&p.device, emulated("libhallmark_cuda.so"), &e), 0, "%s", e.text);
 	cr_assert_eq(device_stream_open(p.device, &p.stream, &e), 0, "%s", e.text);
 	const struct parity_function f = { "product", parity_product };
 	cr_assert_eq(parity_call(&p, &f), 0, "%s multiprocessors: %u of %u checks failed", multiprocessors,

@@ -3,6 +3,7 @@
 #include "kernels/device_table.h"
 #include "kernels/fragment.h"
 #include "kernels/kernels.h"
+#include "tests/kernels/emulated.h"
 
 #include <criterion/criterion.h>
 #include <dlfcn.h>
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define ROWS 19
 #define WIDTH 64
@@ -19,18 +19,6 @@
 #define STEPS 7
 
 static struct err e;
-
-static const char *emulated(void)
-{
-	static char path[4200];
-	char self[4096];
-	ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
-	cr_assert_gt(len, 0);
-	self[len] = '\0';
-	*strrchr(self, '/') = '\0';
-	snprintf(path, sizeof path, "%s/../emulator/libhallmark_cuda.so", self);
-	return path;
-}
 
 /* ---- a small chain, in which each operation reads what others' blocks wrote ---- */
 
@@ -155,7 +143,7 @@ static void chain_open(struct chain *c)
 {
 	const struct device_batch batch = { .rows = ROWS };
 	*c = (struct chain){ 0 };
-	cr_assert_eq(device_open(&c->device, emulated(), &e), 0, "%s", e.text);
+	cr_assert_eq(device_open(&c->device, emulated("libhallmark_cuda.so"), &e), 0, "%s", e.text);
 	cr_assert_eq(device_stream_open(c->device, &c->stream, &e), 0, "%s", e.text);
 	for (int i = 0; i < PARTS; i++) {
 		cr_assert_eq(device_alloc(c->device, sizes[i], &c->at[i], &e), 0, "%s", e.text);
@@ -187,7 +175,7 @@ static void chain_close(struct chain *c, struct answer *out)
 
 static uint64_t launches(void)
 {
-	void *library = dlopen(emulated(), RTLD_NOW | RTLD_LOCAL);
+	void *library = dlopen(emulated("libhallmark_cuda.so"), RTLD_NOW | RTLD_LOCAL);
 	uint64_t (*count)(void);
 	void *symbol = dlsym(library, "emulator_launches");
 	memcpy(&count, &symbol, sizeof count);
@@ -345,7 +333,7 @@ Test(steps, an_old_driver_is_named_with_both_versions)
 {
 	struct device *d = NULL;
 	setenv("EMULATOR_DRIVER", "12040", 1);
-	cr_assert_eq(device_open(&d, emulated(), &e), ERR_UNSUPPORTED, "%s", e.text);
+	cr_assert_eq(device_open(&d, emulated("libhallmark_cuda.so"), &e), ERR_UNSUPPORTED, "%s", e.text);
 	static const char words[] = "the NVIDIA driver is too old: it is for CUDA 12.4, the library needs 13.0";
 	cr_assert_not_null(strstr(e.text, words), "%s", e.text);
 }
@@ -354,7 +342,7 @@ Test(steps, facts_say_which_device_it_is_and_what_it_has)
 {
 	struct device *d = NULL;
 	setenv("EMULATOR_DEVICES", "2", 1);
-	cr_assert_eq(device_open_at(&d, emulated(), 1, &e), 0, "%s", e.text);
+	cr_assert_eq(device_open_at(&d, emulated("libhallmark_cuda.so"), 1, &e), 0, "%s", e.text);
 	cr_assert_eq(device_info(d)->index, 1);
 	cr_assert_eq(device_info(d)->shared_bytes, 227 * 1024);
 	cr_assert_gt(device_info(d)->l2_bytes, 0);
